@@ -1,0 +1,3 @@
+"""pathexplain: from prompts to masks, morphometry, diagnosis and survival."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""PathSeg sources, as one format."""

@@ -1,0 +1,1 @@
+"""Pixels: slides, tissue and the tile grid."""
