@@ -1,0 +1,76 @@
+# Everything a developer or a reader runs. Each target sets up what it needs in .venv first.
+#   PYTHON       the interpreter that .venv is made with (3.11 or newer)
+#   TORCH_INDEX  where the CPU build of torch comes from when pip does not know one already
+#   JOBS         test processes
+# For a GPU, install with `pip install .` instead: PyPI's torch brings CUDA on Linux.
+PYTHON      ?= python3
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+JOBS        ?= 2
+
+VENV    := .venv
+BIN     := $(VENV)/bin
+SOURCES := $(shell find pathexplain -type f -not -path '*/__pycache__/*')
+TORCH   := $(shell sed -n 's/^\(torch==.*\)/\1/p' constraints.txt)
+CONFIG  ?= analyses/train-compact.yaml
+
+# One thread a test process: the processes share the cores, and results do not depend on their number.
+THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test format lint types imports pytest train-compact wheel clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: $(VENV)/dev ## make .venv with the package and its tools
+
+demo: $(VENV)/installed ## run the whole pipeline on a phantom cohort and one real image, to demo/report.html
+	$(BIN)/pathexplain demo --out demo
+
+test: format lint types imports pytest ## all checks, as .ci/run calls them
+
+format: $(VENV)/dev ## is the code formatted?
+	$(BIN)/ruff format --check .
+
+lint: $(VENV)/dev ## ruff's rules
+	$(BIN)/ruff check .
+
+types: $(VENV)/dev ## mypy, strict
+	$(BIN)/mypy
+
+imports: $(VENV)/dev ## the layers of docs/design.md
+	$(BIN)/lint-imports
+
+# The tests import the installed package, not the folder: what the wheel forgets, they miss.
+pytest: $(VENV)/dev ## tests, doctests and README blocks
+	$(THREADS) $(BIN)/pytest -n $(JOBS) --dist loadfile ./tests --pyargs pathexplain
+
+train-compact: $(VENV)/dev ## train the compact segmentor anew (hours; needs the data that CONFIG names)
+	$(BIN)/pip install -q -c constraints.txt ".[train]"
+	$(BIN)/pathexplain train $(CONFIG)
+
+wheel: $(VENV)/dev ## build dist/*.whl
+	$(BIN)/pip wheel -q --no-deps -w dist .
+
+clean: ## remove .venv and what tools left
+	rm -rf $(VENV) build dist demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+# ── the environment ──────────────────────────────────────────────────────────────────────────────
+$(VENV)/torch: constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check "$$(grep '^pip==' constraints.txt)"
+	@echo "Installing $(TORCH): the CPU build that pip knows, or else from $(TORCH_INDEX)"
+	$(BIN)/pip install -q -c constraints.txt --no-deps "$(TORCH)+cpu" 2>/dev/null \
+	  || $(BIN)/pip install -q -c constraints.txt --no-deps --index-url $(TORCH_INDEX) "$(TORCH)"
+	touch $@
+
+$(VENV)/installed: $(VENV)/torch pyproject.toml README.md LICENSE $(SOURCES)
+	$(BIN)/pip install -q -c constraints.txt .
+	@! $(BIN)/pip list --format freeze | grep -iE '^(nvidia|cuda|triton)' \
+	  || { echo 'CUDA packages came along: remove .venv and see TORCH_INDEX in the Makefile' >&2; exit 1; }
+	touch $@
+
+$(VENV)/dev: $(VENV)/installed
+	$(BIN)/pip install -q -c constraints.txt ".[dev]"
+	touch $@
