@@ -5,20 +5,22 @@ Not for running a prompt on an image (`segmentor`), nor for the words themselves
 
 from __future__ import annotations
 
-from pathexplain.prompts.model import (
-    FAMILY_NAMES,
-    PLANNED_FAMILIES,
-    Kind,
-    Prompt,
-    PromptSet,
-    as_prompts,
-)
+from pathexplain.prompts.model import Kind, Prompt, as_prompts
+from pathexplain.prompts.positions import Fault
+from pathexplain.prompts.promptset import FAMILY_NAMES, PLANNED_FAMILIES, PromptSet
+from pathexplain.prompts.reading import PromptsCheck, check_prompts, read_prompts
+from pathexplain.prompts.schema import json_schema
 
 __all__ = [
     "FAMILY_NAMES",
     "PLANNED_FAMILIES",
+    "Fault",
     "Kind",
     "Prompt",
     "PromptSet",
+    "PromptsCheck",
     "as_prompts",
+    "check_prompts",
+    "json_schema",
+    "read_prompts",
 ]

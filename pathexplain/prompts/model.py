@@ -1,19 +1,18 @@
-"""`Prompt` and `PromptSet`: plain frozen dataclasses that check themselves.
+"""`Prompt`: one thing to find, as a plain frozen dataclass that checks itself.
 
 Not for reading files: `reading` turns YAML into these and reports faults with their lines.
 """
 
 from __future__ import annotations
 
-import glob
 import math
 import re
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from pathexplain.errors import ConfigError
 from pathexplain.vocabulary import (
+    REGIONS,
     STRUCTURES,
     Structure,
     canonical_text,
@@ -25,28 +24,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
-    "FAMILY_NAMES",
-    "MPP_RANGE",
-    "PLANNED_FAMILIES",
+    "NAME_PATTERN",
     "Kind",
     "Prompt",
-    "PromptSet",
     "as_prompts",
-    "check_families",
+    "duplicates",
+    "find_region",
+    "is_number",
+    "name_faults",
 ]
 
 Kind = Literal["region", "instances"]
 
-FAMILY_NAMES: tuple[str, ...] = ("shape", "stain")
-"""Feature families that are implemented; the registry in `features` has exactly these."""
+NAME_PATTERN = r"[a-z][a-z0-9_]{0,63}"
+"""What a prompt may be called: it becomes part of feature names and of file names."""
 
-PLANNED_FAMILIES: tuple[str, ...] = ("texture", "neighborhood", "context", "region")
-"""Feature families of the design that this version does not compute yet."""
-
-MPP_RANGE = (0.05, 20.0)
-"""Sensible working resolutions, um per pixel: finer than any scanner, coarser than any gland."""
-
-_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+_NAME = re.compile(NAME_PATTERN + r"\Z")
 
 
 @dataclass(frozen=True)
@@ -102,11 +95,9 @@ class Prompt:
     def _name_faults(self) -> list[str]:
         """Faults of name, kind and structure."""
         faults = []
-        if not isinstance(self.name, str) or not _NAME.match(self.name):
-            faults.append(
-                "the name must start with a lower-case letter and hold only a-z, 0-9 and _"
-                f" (got {self.name!r})"
-            )
+        if not _is_text(self.name) or not _NAME.match(self.name):
+            about = "must start with a-z and hold only a-z, 0-9 and _, at most 64"
+            faults.append(f"the name {about} (got {self.name!r})")
         if self.kind not in get_args(Kind):
             faults.append(f"kind must be 'region' or 'instances', not {self.kind!r}")
         if self.structure is not None and self.structure not in STRUCTURES:
@@ -117,20 +108,19 @@ class Prompt:
     def _text_faults(self) -> list[str]:
         """Faults of text and paraphrases."""
         faults = []
-        if not isinstance(self.text, str) or not self.text.strip():
+        if not _is_text(self.text):
             faults.append(f"the text must be words, not {self.text!r}")
-        if not isinstance(self.paraphrases, tuple):
-            faults.append(f"paraphrases must be a tuple of texts, not {self.paraphrases!r}")
-        elif not all(isinstance(text, str) and text.strip() for text in self.paraphrases):
-            faults.append(f"every paraphrase must be words (got {self.paraphrases!r})")
+        paraphrases: object = self.paraphrases
+        if not isinstance(paraphrases, tuple) or not all(map(_is_text, paraphrases)):
+            faults.append(f"paraphrases must be a tuple of texts, not {paraphrases!r}")
         return faults
 
     def _number_faults(self) -> list[str]:
         """Faults of threshold and least area."""
         faults = []
-        if not _is_number(self.threshold) or not 0 < self.threshold < 1:
+        if not is_number(self.threshold) or not 0 < self.threshold < 1:
             faults.append(f"threshold must be > 0 and < 1, not {self.threshold!r}")
-        if not _is_number(self.min_area_um2) or self.min_area_um2 < 0:
+        if not is_number(self.min_area_um2) or self.min_area_um2 < 0:
             faults.append(f"min_area_um2 must be a finite number >= 0, not {self.min_area_um2!r}")
         return faults
 
@@ -157,8 +147,8 @@ class Prompt:
         >>> Prompt.from_text("bicycle").object is None
         True
         """
-        if not isinstance(text, str):
-            message = f"a prompt is text or a Prompt, not {type(text).__name__}: {text!r}"
+        if not _is_text(text):
+            message = f"a prompt is text or a Prompt, not {text!r}"
             raise ConfigError(message)
         parsed = parse_text(text)
         term = parsed.term
@@ -174,105 +164,53 @@ class Prompt:
             paraphrases=tuple(paraphrases),
         )
 
+    @classmethod
+    def from_parts(
+        cls,
+        structure: str,
+        object: str,
+        region: str | None = None,
+        *,
+        name: str | None = None,
+        kind: Kind | None = None,
+        threshold: float = 0.5,
+        min_area_um2: float = 0.0,
+        paraphrases: Iterable[str] = (),
+    ) -> Prompt:
+        """Make a prompt from the parts of the paper's label grammar.
+
+        Raises
+        ------
+        ConfigError
+            When structure or region is outside the vocabulary. An object outside it is allowed.
+
+        Examples
+        --------
+        >>> Prompt.from_parts("nuclei", "TILs", "mammary").text
+        'nuclei-level lymphocyte in breast pathology'
+        """
+        known = None if region is None else find_region(region)
+        if region is not None and known is None:
+            message = f"unknown region {region!r}; known: {', '.join(REGIONS)}"
+            raise ConfigError(message)
+        term = parse_text(f"{structure}-level {object}").term
+        prompt = cls.from_text(
+            canonical_text(structure, term.name if term else object, known),
+            name=name if name is not None else _name_from(term.name if term else object),
+            kind=kind if kind is not None else term.kind if term else "region",
+            threshold=threshold,
+            min_area_um2=min_area_um2,
+            paraphrases=paraphrases,
+        )
+        level = cast("Structure", structure)
+        return replace(prompt, structure=level, object=term.name if term else None, region=known)
+
     @property
     def canonical(self) -> str:
         """The paper's wording of the prompt where the object is known, else `text` itself."""
         if self.object is None or self.structure is None:
             return self.text
         return canonical_text(self.structure, self.object, self.region)
-
-
-@dataclass(frozen=True)
-class PromptSet:
-    """A whole prompts file: the prompts and how they are measured.
-
-    Parameters
-    ----------
-    version : int
-        Version of the file format; 1.
-    mpp : float
-        Working resolution of segmentation and features, um per pixel.
-    prompts : tuple of Prompt
-        At least one; names are unique.
-    features : tuple of str
-        Feature families to compute, from `FAMILY_NAMES`.
-    relations : tuple of (str, str)
-        Pairs of prompt names to relate to each other.
-    slides : tuple of str
-        Globs, relative to the file's folder; empty when the file names none.
-    out : Path or None
-        Run folder, already resolved against the file's folder.
-    segmentor : str or None
-        Segmentor that the file asks for.
-    path : Path or None
-        The file; None for a set made in Python.
-    warnings : tuple of str
-        What is allowed but needs care, for example an object outside the vocabulary.
-
-    Examples
-    --------
-    >>> prompt_set = PromptSet(mpp=0.5, prompts=as_prompts(["lymphocyte", "tumor"]))
-    >>> prompt_set.names
-    ('lymphocyte', 'tumor')
-    """
-
-    version: int = 1
-    mpp: float = 0.5
-    prompts: tuple[Prompt, ...] = ()
-    features: tuple[str, ...] = FAMILY_NAMES
-    relations: tuple[tuple[str, str], ...] = ()
-    slides: tuple[str, ...] = ()
-    out: Path | None = None
-    segmentor: str | None = None
-    path: Path | None = None
-    warnings: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Check what can be checked without a file."""
-        faults = []
-        low, high = MPP_RANGE
-        if self.version != 1:
-            faults.append(f"version must be 1, not {self.version!r}")
-        if not _is_number(self.mpp) or not low <= self.mpp <= high:
-            faults.append(f"mpp must lie in {low} to {high} um per pixel, not {self.mpp!r}")
-        if not self.prompts:
-            faults.append("at least one prompt is needed")
-        faults += _repeated(self.names)
-        faults += check_families(self.features)
-        for name in dict.fromkeys(name for pair in self.relations for name in pair):
-            if name not in self.names:
-                known = ", ".join(self.names)
-                faults.append(f"relations name {name!r}, which is no prompt; prompts: {known}")
-        if faults:
-            message = "prompt set: " + "; ".join(faults)
-            raise ConfigError(message, path=None if self.path is None else str(self.path))
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the prompts, in order."""
-        return tuple(prompt.name for prompt in self.prompts)
-
-    @property
-    def folder(self) -> Path:
-        """Folder that globs are relative to: the file's, or the working folder."""
-        return Path.cwd() if self.path is None else self.path.resolve().parent
-
-    def slide_paths(self) -> tuple[Path, ...]:
-        """Files that `slides` names, sorted, each once.
-
-        Raises
-        ------
-        ConfigError
-            When a glob matches nothing.
-        """
-        found: dict[Path, None] = {}
-        for pattern in self.slides:
-            matches = sorted(glob.glob(str(self.folder / pattern), recursive=True))  # noqa: PTH207 - Path.glob refuses absolute patterns
-            if not matches:
-                message = f"slides: no file matches {pattern!r} in {self.folder}"
-                raise ConfigError(message, path=None if self.path is None else str(self.path))
-            found.update(dict.fromkeys(Path(match) for match in matches))
-        return tuple(found)
 
 
 def as_prompts(prompts: str | Prompt | Iterable[str | Prompt]) -> tuple[Prompt, ...]:
@@ -295,7 +233,7 @@ def as_prompts(prompts: str | Prompt | Iterable[str | Prompt]) -> tuple[Prompt, 
         message = "no prompt given; give a text or a Prompt, one or several"
         raise ConfigError(message)
     taken = [item.name for item in items if isinstance(item, Prompt)]
-    if faults := _repeated(tuple(taken)):
+    if faults := name_faults(taken):
         message = "; ".join(faults)
         raise ConfigError(message)
     result: list[Prompt] = []
@@ -309,27 +247,31 @@ def as_prompts(prompts: str | Prompt | Iterable[str | Prompt]) -> tuple[Prompt, 
     return tuple(result)
 
 
-def check_families(names: Iterable[str]) -> list[str]:
-    """Return one fault for each name that is no implemented feature family, or is repeated."""
+def find_region(word: str) -> str | None:
+    """Return the vocabulary's name of a region, or None.
+
+    Examples
+    --------
+    >>> find_region("Colorectal"), find_region("unspecified"), find_region("breasst")
+    ('colon', 'multiple', None)
+    """
+    return parse_text(f"gland in {word}").region
+
+
+def name_faults(names: Iterable[str]) -> list[str]:
+    """Return one fault for each prompt name that occurs twice."""
+    return [f"two prompts are named {name!r}; names must be unique" for name in duplicates(names)]
+
+
+def duplicates(names: Iterable[str]) -> list[str]:
+    """Return the names that occur more than once, each once, in order."""
     names = tuple(names)
-    available = ", ".join(FAMILY_NAMES)
-    faults = [f"feature family {name!r} is given twice" for name in _duplicates(names)]
-    for name in dict.fromkeys(names):
-        if name in PLANNED_FAMILIES:
-            faults.append(f"feature family {name!r} is not available yet; available: {available}")
-        elif name not in FAMILY_NAMES:
-            faults.append(f"no feature family {name!r}; available: {available}")
-    return faults
-
-
-def _repeated(names: tuple[str, ...]) -> list[str]:
-    """One fault for each prompt name that occurs twice."""
-    return [f"two prompts are named {name!r}; names must be unique" for name in _duplicates(names)]
-
-
-def _duplicates(names: tuple[str, ...]) -> list[str]:
-    """Names that occur more than once, each once, in order."""
     return list(dict.fromkeys(name for i, name in enumerate(names) if name in names[:i]))
+
+
+def is_number(value: object) -> bool:
+    """Whether `value` is a finite number and no bool."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _free_name(name: str, used: set[str]) -> str:
@@ -343,9 +285,9 @@ def _free_name(name: str, used: set[str]) -> str:
 def _name_from(phrase: str) -> str:
     """Make an identifier of the words of a phrase."""
     words = re.sub(r"[^a-z0-9]+", "_", normalize_phrase(phrase)).strip("_")
-    return words if _NAME.match(words) else f"prompt_{words}".rstrip("_")
+    return words if _NAME.match(words) else f"prompt_{words}"[:64].rstrip("_")
 
 
-def _is_number(value: object) -> bool:
-    """Whether `value` is a finite number and no bool."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _is_text(value: object) -> bool:
+    """Whether `value` is text with a word in it."""
+    return isinstance(value, str) and bool(value.strip())

@@ -1,0 +1,150 @@
+"""`PromptSet`: what a whole prompts file says, as a frozen dataclass that checks itself.
+
+Not for reading the file (`reading`), nor for one prompt (`model`).
+"""
+
+from __future__ import annotations
+
+import glob
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pathexplain.errors import ConfigError
+from pathexplain.prompts.model import Prompt, duplicates, is_number, name_faults
+from pathexplain.provenance import sha256_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["FAMILY_NAMES", "MPP_RANGE", "PLANNED_FAMILIES", "PromptSet", "check_families"]
+
+FAMILY_NAMES: tuple[str, ...] = ("shape", "stain")
+"""Feature families that are implemented; the registry in `features` has exactly these."""
+
+PLANNED_FAMILIES: tuple[str, ...] = ("texture", "neighborhood", "context", "region")
+"""Feature families of the design that this version does not compute yet."""
+
+MPP_RANGE = (0.05, 20.0)
+"""Sensible working resolutions, um per pixel: finer than any scanner, coarser than any gland."""
+
+
+@dataclass(frozen=True)
+class PromptSet:
+    """A whole prompts file: the prompts and how they are measured.
+
+    Parameters
+    ----------
+    version : int
+        Version of the file format; 1.
+    mpp : float
+        Working resolution of segmentation and features, um per pixel.
+    prompts : tuple of Prompt
+        At least one; names are unique.
+    features : tuple of str
+        Feature families to compute, from `FAMILY_NAMES`.
+    relations : tuple of (str, str)
+        Pairs of prompt names to relate to each other.
+    slides : tuple of str
+        Globs, relative to the file's folder; empty when the file names none.
+    out : Path or None
+        Run folder, already resolved against the file's folder.
+    segmentor : str or None
+        Segmentor that the file asks for.
+    path : Path or None
+        The file; None for a set made in Python.
+    warnings : tuple of str
+        What is allowed but needs care, for example an object outside the vocabulary.
+
+    Examples
+    --------
+    >>> from pathexplain.prompts import as_prompts
+    >>> prompt_set = PromptSet(1, mpp=0.5, prompts=as_prompts(["lymphocyte", "tumor"]))
+    >>> prompt_set.names
+    ('lymphocyte', 'tumor')
+    """
+
+    version: int
+    mpp: float
+    prompts: tuple[Prompt, ...]
+    features: tuple[str, ...] = FAMILY_NAMES
+    relations: tuple[tuple[str, str], ...] = ()
+    slides: tuple[str, ...] = ()
+    out: Path | None = None
+    segmentor: str | None = None
+    path: Path | None = None
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without a file."""
+        faults = []
+        low, high = MPP_RANGE
+        if self.version != 1:
+            faults.append(f"version must be 1, not {self.version!r}")
+        if not is_number(self.mpp) or not low <= self.mpp <= high:
+            faults.append(f"mpp must lie in {low} to {high} um per pixel, not {self.mpp!r}")
+        if not self.prompts:
+            faults.append("at least one prompt is needed")
+        faults += name_faults(self.names)
+        faults += check_families(self.features)
+        for name in dict.fromkeys(name for pair in self.relations for name in pair):
+            if name not in self.names:
+                known = ", ".join(self.names)
+                faults.append(f"relations name {name!r}, which is no prompt; prompts: {known}")
+        if faults:
+            message = "prompt set: " + "; ".join(faults)
+            raise ConfigError(message, path=None if self.path is None else str(self.path))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the prompts, in order."""
+        return tuple(prompt.name for prompt in self.prompts)
+
+    @property
+    def folder(self) -> Path:
+        """Folder that globs are relative to: the file's, or the working folder."""
+        return Path.cwd() if self.path is None else self.path.resolve().parent
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of everything that can change a measurement.
+
+        Where the file, the slides and the run folder are does not count; nor do warnings.
+        """
+        measured: dict[str, Any] = {
+            "version": self.version,
+            "mpp": float(self.mpp),
+            "prompts": self.prompts,
+            "features": self.features,
+            "relations": self.relations,
+        }
+        return sha256_json(measured)
+
+    def slide_paths(self) -> tuple[Path, ...]:
+        """Files that `slides` names, sorted, each once.
+
+        Raises
+        ------
+        ConfigError
+            When a glob matches nothing.
+        """
+        found: dict[Path, None] = {}
+        for pattern in self.slides:
+            matches = sorted(glob.glob(str(self.folder / pattern), recursive=True))  # noqa: PTH207 - Path.glob refuses absolute patterns
+            if not matches:
+                message = f"slides: no file matches {pattern!r} in {self.folder}"
+                raise ConfigError(message, path=None if self.path is None else str(self.path))
+            found.update(dict.fromkeys(Path(match) for match in matches))
+        return tuple(found)
+
+
+def check_families(names: Iterable[str]) -> list[str]:
+    """Return one fault for each name that is no implemented feature family, or is repeated."""
+    names = tuple(names)
+    available = ", ".join(FAMILY_NAMES)
+    faults = [f"feature family {name!r} is given twice" for name in duplicates(names)]
+    for name in dict.fromkeys(names):
+        if name in PLANNED_FAMILIES:
+            faults.append(f"feature family {name!r} is not available yet; available: {available}")
+        elif name not in FAMILY_NAMES:
+            faults.append(f"no feature family {name!r}; available: {available}")
+    return faults

@@ -1,0 +1,185 @@
+"""The pydantic model of a prompts file, its JSON schema, and pydantic's errors in plain words.
+
+Not for meaning across keys (`reading`): here every key is looked at alone.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pathexplain.prompts.model import NAME_PATTERN
+from pathexplain.prompts.promptset import FAMILY_NAMES, MPP_RANGE
+from pathexplain.vocabulary import OBJECTS, REGIONS, STRUCTURES
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+    from pathexplain.prompts.positions import Fault, Location, Parsed
+
+__all__ = ["PromptEntry", "PromptFile", "json_schema", "schema_faults", "suggestion"]
+
+_WIDEST = 40
+_STRICT = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+Text = Annotated[str, Field(min_length=1, pattern=r"\S")]
+Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
+Pair = Annotated[list[Name], Field(min_length=2, max_length=2)]
+
+
+class PromptEntry(BaseModel):
+    """One prompt: either `text`, or `structure` and `object` (and `region`)."""
+
+    model_config = _STRICT | ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": ["text"]}, {"required": ["structure", "object"]}],
+        }
+    )
+
+    name: Name = Field(
+        "",
+        description="Identifier, first part of feature names; default: the object.",
+    )
+    text: Text = Field("", description="Free words, in place of structure, object and region.")
+    structure: str = Field(
+        "",
+        description="Level of the paper's label grammar.",
+        json_schema_extra={"enum": list(STRUCTURES)},
+    )
+    object: Text = Field("", description="What to find.", examples=list(OBJECTS))
+    region: Text = Field(
+        "",
+        description="Organ; default: multiple, as for a region not known.",
+        examples=list(REGIONS),
+    )
+    kind: str = Field(
+        "",
+        description="One area, or countable objects; default: the vocabulary's, else region.",
+        json_schema_extra={"enum": ["region", "instances"]},
+    )
+    threshold: float = Field(0.5, gt=0, lt=1, description="Probability above which a pixel is in.")
+    min_area_um2: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="Least area of an object, um2."
+    )
+    paraphrases: list[Text] = Field([], description="Other wordings, for checks of robustness.")
+
+
+class PromptFile(BaseModel):
+    """A pathexplain prompts file: what to find on slides and what to measure."""
+
+    model_config = _STRICT
+
+    version: int = Field(ge=1, le=1, description="Version of this format.")
+    mpp: float = Field(
+        ge=MPP_RANGE[0],
+        le=MPP_RANGE[1],
+        description="Resolution everything is measured at, um per pixel.",
+    )
+    prompts: list[PromptEntry] = Field(min_length=1, description="What to find.")
+    features: list[str] = Field(
+        list(FAMILY_NAMES),
+        min_length=1,
+        description="Feature families to compute.",
+        json_schema_extra={"items": {"type": "string", "enum": list(FAMILY_NAMES)}},
+    )
+    relations: list[Pair] = Field([], description="Pairs of prompt names to relate.")
+    slides: list[Text] = Field(
+        [], description="Slides as globs, relative to this file; default: the working folder's."
+    )
+    out: Text = Field("", description="Run folder, relative to this file.")
+    segmentor: Text = Field("", description="Segmentor: a name, or a folder relative to this file.")
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema of a prompts file, for editors.
+
+    Examples
+    --------
+    >>> json_schema()["required"]
+    ['version', 'mpp', 'prompts']
+    """
+    schema = PromptFile.model_json_schema()
+    _drop_empty_defaults(schema)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def schema_faults(parsed: Parsed) -> list[Fault]:
+    """Return what pydantic finds wrong with each key, with the line and in plain words."""
+    try:
+        PromptFile.model_validate(parsed.value)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+    else:
+        return []
+    return [
+        parsed.fault(item["loc"], _explain(item))
+        for item in details
+        if not _is_broken(item["loc"], parsed.broken)
+    ]
+
+
+def suggestion(word: object, known: tuple[str, ...]) -> str:
+    """Return "; did you mean ...?" for the nearest known word, else the list of known words.
+
+    Examples
+    --------
+    >>> suggestion("treshold", ("threshold", "kind"))
+    "; did you mean 'threshold'?"
+    """
+    near = difflib.get_close_matches(str(word), known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
+
+
+def _is_broken(location: Location, broken: frozenset[Location]) -> bool:
+    """Whether a location, or what it lies in, has a fault of its own already."""
+    return any(location[:size] in broken for size in range(len(location) + 1))
+
+
+def _explain(item: ErrorDetails) -> str:
+    """One pydantic error in plain words: what, the value, what to do."""
+    kind, value, location = item["type"], item["input"], item["loc"]
+    if kind == "extra_forbidden":
+        model = PromptEntry if location[0] == "prompts" else PromptFile
+        return "unknown key" + suggestion(location[-1], tuple(model.model_fields))
+    if kind == "missing":
+        about = PromptFile.model_fields[str(location[-1])].description
+        return f"missing key; {about}"
+    if kind == "string_pattern_mismatch":
+        blank = item.get("ctx", {}).get("pattern") == r"\S"
+        rule = "must be words" if blank else "must start with a-z and hold only a-z, 0-9 and _"
+        return f"{rule}, not {value!r}"
+    if kind in _EXPECTED:
+        return f"must be {_EXPECTED[kind]}, not {_shown(value)}"
+    if kind in {"too_short", "too_long"}:
+        wanted = "two prompt names" if location[0] == "relations" else "at least one item"
+        return f"must hold {wanted}, not {_shown(value)}"
+    message = item["msg"]
+    return f"{message[0].lower()}{message[1:]}, not {_shown(value)}"
+
+
+_EXPECTED = {
+    "string_type": "text (put it in quotes)",
+    "string_too_short": "words",
+    "float_type": "a number such as 0.5",
+    "int_type": "a whole number",
+    "finite_number": "a finite number",
+    "list_type": "a list, written [a, b]",
+    "model_type": "keys with values",
+    "dict_type": "keys with values",
+}
+
+
+def _shown(value: object) -> str:
+    """Value as a reader knows it, cut to a line."""
+    text = repr(value)
+    return text if len(text) <= _WIDEST else text[: _WIDEST - 3] + "..."
+
+
+def _drop_empty_defaults(schema: dict[str, Any]) -> None:
+    """Remove the empty text that stands for "not given": an editor must not offer it."""
+    for model in (schema, *schema.get("$defs", {}).values()):
+        for entry in model["properties"].values():
+            if entry.get("default") == "":
+                del entry["default"]
