@@ -82,9 +82,7 @@ def tile_grid(shape_px: tuple[int, int], *, core_px: int, halo_px: int) -> tuple
     )
 
 
-def _window(
-    y: int, x: int, shape_px: tuple[int, int], *, core_px: int, halo_px: int
-) -> TileWindow:
+def _window(y: int, x: int, shape_px: tuple[int, int], *, core_px: int, halo_px: int) -> TileWindow:
     """Build the tile whose core starts at `(y, x)`."""
     height, width = shape_px
     core_y1, core_x1 = min(y + core_px, height), min(x + core_px, width)

@@ -20,7 +20,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["ArraySlide", "Level", "PyramidSlide", "Slide", "checked_mpp", "working_shape"]
+__all__ = [
+    "ArraySlide",
+    "Level",
+    "PyramidSlide",
+    "Slide",
+    "array_level",
+    "checked_mpp",
+    "level_downsample",
+    "working_shape",
+]
 
 WHITE = 255
 # Source pixels held at once while one window is resampled: 48 MB of RGB.
@@ -198,9 +207,7 @@ class ArraySlide(PyramidSlide):
     ((30, 40), 0.5, 'array')
     """
 
-    def __init__(
-        self, pixels: NDArray[np.uint8], *, mpp: float, slide_id: str = "array"
-    ) -> None:
+    def __init__(self, pixels: NDArray[np.uint8], *, mpp: float, slide_id: str = "array") -> None:
         pixels = np.asarray(pixels)
         if pixels.shape[2:] != (3,) or pixels.dtype != np.uint8 or not pixels.size:
             message = (
@@ -223,6 +230,23 @@ def array_level(pixels: NDArray[np.uint8]) -> Level:
         return pixels[y0 : y0 + height, x0 : x0 + width]
 
     return Level((pixels.shape[0], pixels.shape[1]), (1.0, 1.0), crop)
+
+
+def level_downsample(full_px: int, level_px: int) -> float:
+    """Level-0 pixels a level pixel: a whole factor where rounding of the level's size explains it.
+
+    Scanners cut or round the last pixel: 4443 px become 2221, and the factor is 2, not 2.0005.
+
+    Examples
+    --------
+    >>> level_downsample(4443, 2221), level_downsample(1000, 15), level_downsample(1000, 700)
+    (2.0, 64.0, 1.4285714285714286)
+    """
+    ratio = full_px / level_px
+    for factor in (2 ** round(math.log2(ratio)), round(ratio)):
+        if abs(factor * level_px - full_px) < factor:
+            return float(factor)
+    return ratio
 
 
 def working_shape(slide: Slide, mpp: float) -> tuple[int, int]:

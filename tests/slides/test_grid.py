@@ -14,9 +14,7 @@ sides = st.integers(min_value=1, max_value=90)
 
 
 @given(height=sides, width=sides, core=st.integers(1, 40), halo=st.integers(0, 30))
-def test_cores_cover_the_plane_exactly_once(
-    height: int, width: int, core: int, halo: int
-) -> None:
+def test_cores_cover_the_plane_exactly_once(height: int, width: int, core: int, halo: int) -> None:
     owners = np.zeros((height, width), dtype=int)
     for tile in tile_grid((height, width), core_px=core, halo_px=halo):
         owners[tile.core_y0 : tile.core_y1, tile.core_x0 : tile.core_x1] += 1
