@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,18 +71,24 @@ def survival_plot(
     *,
     at_risk_times: Sequence[float],
     time_label: str,
-    value_label: str = "event-free share",
+    value_label: str,
+    censored: Sequence[Sequence[float]] = (),
 ) -> Figure:
-    """Draw step curves with confidence bands over a table of numbers at risk."""
+    """Draw step curves with confidence bands over a table of numbers at risk.
+
+    `censored` holds for each curve the times at which patients left without the event.
+    """
     with house_style():
         figure = new_figure(width_in=_WIDTH_IN, height_in=3.4 + 0.24 * len(curves))
         ratios = [3.1, 0.25 + 0.24 * len(curves)]
         axes, table = figure.subplots(2, 1, sharex=True, height_ratios=ratios)
-        for color, curve in zip(COLORS, curves, strict=False):
+        for color, curve in zip(cycle(COLORS), curves, strict=False):
             time, value = np.asarray(curve.time, float), np.asarray(curve.value, float)
             axes.step(time, value, where="post", color=color, lw=1.8, label=curve.label)
             low, high = np.asarray(curve.low, float), np.asarray(curve.high, float)
             axes.fill_between(time, low, high, step="post", color=color, alpha=0.18, lw=0)
+        for color, curve, times in zip(cycle(COLORS), curves, censored, strict=False):
+            _censoring_marks(axes, curve, times, color=color)
         axes.set(ylim=(0, 1.02), ylabel=value_label)
         axes.set_xticks(list(at_risk_times))
         axes.tick_params(labelbottom=True)
@@ -167,7 +174,7 @@ def roc_plot(curves: Sequence[Curve]) -> Figure:
         figure = new_figure(width_in=3.8, height_in=3.8)
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color=GREY, lw=0.9, ls=(0, (4, 3)))
-        for color, curve in zip(COLORS, curves, strict=False):
+        for color, curve in zip(cycle(COLORS), curves, strict=False):
             axes.plot(
                 np.asarray(curve.time, float), np.asarray(curve.value, float),
                 color=color, lw=1.8, label=curve.label, drawstyle="steps-post",
@@ -181,21 +188,30 @@ def roc_plot(curves: Sequence[Curve]) -> Figure:
     return figure
 
 
-def calibration_plot(predicted: ArrayLike, observed: ArrayLike, counts: Sequence[int]) -> Figure:
-    """Draw the observed share against the mean predicted probability, a bin each, n beside it."""
-    x, y = np.asarray(predicted, float), np.asarray(observed, float)
+def calibration_plot(bins: Sequence[tuple[float, Interval, int]], *, class_name: str) -> Figure:
+    """Draw the observed share against the mean predicted probability.
+
+    `bins` are (mean prediction, observed share with interval, n); n is printed beside the dot.
+    """
     with house_style():
-        figure = new_figure(width_in=3.8, height_in=3.8)
+        figure = new_figure(width_in=3.9, height_in=3.9)
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color=GREY, lw=0.9, ls=(0, (4, 3)))
-        axes.plot(x, y, "o-", color=COLORS[0], lw=1.4, ms=5)
-        for x_bin, y_bin, n in zip(x, y, counts, strict=True):
+        for predicted, observed, n in bins:
+            axes.plot([predicted] * 2, [observed.low, observed.high], color=COLORS[0], lw=1.2)
+            axes.plot([predicted], [observed.value], "o", color=COLORS[0], ms=5)
             axes.annotate(
-                str(n), (x_bin, y_bin), xytext=(5, -9), textcoords="offset points", fontsize=7.5
+                f"n {n}",
+                (predicted, observed.value),
+                xytext=(5, -3),
+                textcoords="offset points",
+                fontsize=7.5,
             )
         axes.set(
-            xlim=(-0.03, 1.05), ylim=(-0.05, 1.05), aspect="equal",
-            xlabel="predicted probability (bin mean)", ylabel="observed share",
+            xlim=(-0.03, 1.1),
+            ylim=(-0.03, 1.05),
+            xlabel=f"predicted probability of {class_name} (bin mean)",
+            ylabel=f"observed share of {class_name}",
         )
         _open_spines(axes)
     return figure
@@ -258,26 +274,26 @@ def dose_plot(
     *,
     value_label: str,
     effect_label: str,
-    low: ArrayLike | None = None,
-    high: ArrayLike | None = None,
-    support: ArrayLike | None = None,
+    band: tuple[ArrayLike, ArrayLike],
+    support: Sequence[int],
 ) -> Figure:
-    """Draw a dose curve; `support` (feature values of the patients) is a rug below it."""
+    """Draw a dose curve with its band; bars at the foot show how many patients lie there."""
     x, y = np.asarray(grid, float), np.asarray(effect, float)
     with house_style():
-        figure = new_figure(width_in=3.6, height_in=2.7)
+        figure = new_figure(width_in=3.9, height_in=2.9)
         axes = figure.subplots()
-        if low is not None and high is not None:
-            axes.fill_between(
-                x, np.asarray(low, float), np.asarray(high, float),
-                color=COLORS[0], alpha=0.18, lw=0,
-            )
+        low, high = (np.asarray(bound, float) for bound in band)
+        axes.fill_between(x, low, high, color=COLORS[0], alpha=0.18, lw=0)
         axes.plot(x, y, color=COLORS[0], lw=1.8)
-        if support is not None:
-            values = np.asarray(support, float)
-            values = values[np.isfinite(values)]
-            axes.plot(
-                values, np.full(values.size, 0.02), "|", color=INK, ms=7, mew=0.6, alpha=0.5,
+        counts = np.asarray(support, float)
+        if counts.size and counts.max() > 0:
+            width = 0.8 * float(np.median(np.diff(x))) if x.size > 1 else 1.0
+            axes.bar(
+                x,
+                0.14 * counts / counts.max(),
+                width=width,
+                color=GREY,
+                alpha=0.55,
                 transform=axes.get_xaxis_transform(),
             )
         axes.set(xlabel=value_label, ylabel=effect_label)
@@ -289,6 +305,15 @@ def _open_spines(axes: Axes, *, left: bool = True) -> None:
     """Keep only the axis lines that carry ticks."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines["left"].set_visible(left)
+
+
+def _censoring_marks(axes: Axes, curve: Curve, times: Sequence[float], *, color: str) -> None:
+    """Put a short tick on the curve where a patient's follow-up ended."""
+    steps, value = np.asarray(curve.time, float), np.asarray(curve.value, float)
+    if not len(times) or not steps.size:
+        return
+    at = np.maximum(np.searchsorted(steps, np.asarray(times, float), side="right") - 1, 0)
+    axes.plot(list(times), value[at], "|", color=color, ms=5, mew=0.8)
 
 
 def _at_risk_table(

@@ -34,21 +34,27 @@ def every_plot() -> dict[str, Figure]:
     values = rng.normal(size=(12, 2))
     values[0, 0] = np.nan
     return {
-        "survival": plots.survival_plot([curve], at_risk_times=[0, 30, 60], time_label=EVIL),
+        "survival": plots.survival_plot(
+            [curve], at_risk_times=[0, 30, 60], time_label=EVIL, value_label="share",
+            censored=[[4.0, 50.0]],
+        ),
         "forest": plots.forest_plot(rows, value_label="HR"),
         "volcano": plots.volcano_plot(
             rng.normal(size=600), p, is_found=p < 0.1, labels=[EVIL] * 600,
             effect_label="log HR", p_label="-log10 p",
         ),
         "roc": plots.roc_plot([Curve(EVIL, shares, shares**0.5, [], [])]),
-        "calibration": plots.calibration_plot([0.2, 0.8], [0.1, 0.9], [5, 6]),
+        "calibration": plots.calibration_plot(
+            [(0.2, Interval("", 0.1, 0.0, 0.3), 5), (0.8, Interval("", 0.9, 0.7, 1.0), 6)],
+            class_name=EVIL,
+        ),
         "beeswarm": plots.beeswarm_plot(
             rng.normal(size=(12, 2)), values, labels=[EVIL, "b"], effect_label="log odds"
         ),
         "bar": plots.bar_plot(rows, value_label="loss of AUROC"),
         "dose": plots.dose_plot(
-            shares, shares, value_label=EVIL, effect_label="p", low=shares - 0.1,
-            high=shares + 0.1, support=values[:, 0],
+            shares, shares, value_label=EVIL, effect_label="p",
+            band=(shares - 0.1, shares + 0.1), support=[1] * 9,
         ),
     }
 

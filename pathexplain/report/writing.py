@@ -1,0 +1,61 @@
+"""A result to disk: one JSON with every number, one HTML page, both whole or not there.
+
+Not for choosing what a page shows; `survival` and `importance` do that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pathexplain.report.importance import importance_html
+from pathexplain.report.survival import survival_html
+from pathexplain.serialization import write_json, write_text
+
+if TYPE_CHECKING:
+    from pathexplain.diagnosis.result import ImportanceResult
+    from pathexplain.prognosis.result import SurvivalResult
+    from pathexplain.report.page import Section
+
+__all__ = ["write_report"]
+
+
+def write_report(
+    result: ImportanceResult | SurvivalResult,
+    folder: str | Path,
+    *,
+    name: str | None = None,
+    extra: Iterable[Section] = (),
+) -> tuple[Path, Path]:
+    """Write a result as ``NAME.json`` and ``NAME.html``, each atomically.
+
+    Parameters
+    ----------
+    result : ImportanceResult or SurvivalResult
+        What `pathexplain.importance` or `pathexplain.survival` returned.
+    folder : path
+        Made when it is not there.
+    name : str, optional
+        Base name of both files; ``importance`` or ``survival`` when not given.
+    extra : iterable of Section
+        Further sections of the page, for example exemplars.
+
+    Returns
+    -------
+    (json path, html path)
+
+    Raises
+    ------
+    TypeError
+        If the result is of no kind that has a page.
+    """
+    if hasattr(result, "screen"):
+        base, html = name or "survival", survival_html(result, extra=extra)
+    elif hasattr(result, "target"):
+        base, html = name or "importance", importance_html(result, extra=extra)
+    else:
+        message = f"no page for a {type(result).__name__}; give a survival or importance result"
+        raise TypeError(message)
+    target = Path(folder)
+    return write_json(target / f"{base}.json", result), write_text(target / f"{base}.html", html)
