@@ -118,19 +118,24 @@ def parse_yaml(text: str, *, path: str = "<text>") -> Parsed:
             return Parsed(path, faults=faults)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        about = ", ".join(filter(None, (error.context, error.problem)))
-        line = 1 if mark is None else mark.line + 1
-        return Parsed(path, faults=(Fault(path, line, f"not valid YAML: {about}"),))
+        return Parsed(path, faults=(_syntax_fault(error, path),))
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         about = f"character #x{ord(text[error.position]):04x} is not allowed"
         return Parsed(path, faults=(Fault(path, line, f"not valid YAML: {about}"),))
-    if node is None:
+    if node is None or node.tag == f"{_CORE}null":
         return Parsed(path, faults=(Fault(path, 1, "the file is empty"),))
     walker = _Walker(path)
     value = walker.value(node, ())
     return Parsed(path, value, walker.lines, tuple(walker.faults), frozenset(walker.broken))
+
+
+def _syntax_fault(error: yaml.MarkedYAMLError, path: str) -> Fault:
+    """Fault of a syntax error; what never ends is reported where it begins."""
+    begun, found = error.context_mark, error.problem_mark
+    mark = begun if begun and "end of stream" in (error.problem or "") else found or begun
+    about = ", ".join(filter(None, (error.context, error.problem)))
+    return Fault(path, 1 if mark is None else mark.line + 1, f"not valid YAML: {about}")
 
 
 def _shape_faults(text: str, path: str) -> Iterator[Fault]:

@@ -196,7 +196,7 @@ def _family_faults(parsed: Parsed) -> Iterator[Fault]:
 def _relation_faults(parsed: Parsed) -> Iterator[Fault]:
     """Relations that name no prompt, or one prompt twice."""
     pairs = parsed.value.get("relations")
-    names = tuple(_names(parsed).values())
+    names = tuple(dict.fromkeys(_names(parsed).values()))
     for index, pair in enumerate(pairs if isinstance(pairs, list) else ()):
         if not isinstance(pair, list):
             continue

@@ -146,28 +146,32 @@ def _explain(item: ErrorDetails) -> str:
     if kind == "missing":
         about = PromptFile.model_fields[str(location[-1])].description
         return f"missing key; {about}"
+    return f"{_rule(item)}, not {_shown(value)}"
+
+
+def _rule(item: ErrorDetails) -> str:
+    """What a value must be, by the kind of error."""
+    kind, location = item["type"], item["loc"]
     if kind == "string_pattern_mismatch":
         blank = item.get("ctx", {}).get("pattern") == r"\S"
-        rule = "must be words" if blank else "must start with a-z and hold only a-z, 0-9 and _"
-        return f"{rule}, not {value!r}"
-    if kind in _EXPECTED:
-        return f"must be {_EXPECTED[kind]}, not {_shown(value)}"
+        return "must be words" if blank else "must start with a-z and hold only a-z, 0-9 and _"
     if kind in {"too_short", "too_long"}:
         wanted = "two prompt names" if location[0] == "relations" else "at least one item"
-        return f"must hold {wanted}, not {_shown(value)}"
-    message = item["msg"]
-    return f"{message[0].lower()}{message[1:]}, not {_shown(value)}"
+        return f"must hold {wanted}"
+    if location == ("version",) and kind != "int_type":
+        return "must be 1, the only version there is"
+    return _EXPECTED.get(kind, item["msg"].replace("Input should be", "must be"))
 
 
 _EXPECTED = {
-    "string_type": "text (put it in quotes)",
-    "string_too_short": "words",
-    "float_type": "a number such as 0.5",
-    "int_type": "a whole number",
-    "finite_number": "a finite number",
-    "list_type": "a list, written [a, b]",
-    "model_type": "keys with values",
-    "dict_type": "keys with values",
+    "string_type": "must be text (put it in quotes)",
+    "string_too_short": "must be words",
+    "float_type": "must be a number such as 0.5",
+    "int_type": "must be a whole number",
+    "finite_number": "must be a finite number",
+    "list_type": "must be a list, written [a, b]",
+    "model_type": "must be keys with values",
+    "dict_type": "must be keys with values",
 }
 
 
