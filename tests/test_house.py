@@ -21,8 +21,9 @@ SOURCE = REPO / "pathexplain"
 INSTALLED = Path(pathexplain.__file__).parent
 PYPROJECT = tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))
 DOCUMENTS = sorted([*REPO.glob("*.md"), *REPO.glob("docs/**/*.md")])
-# Imported by no line of ours, but needed: the compiled library behind openslide-python.
-NEEDED_UNSEEN = {"openslide-bin"}
+# Imported by no line of ours, but needed: the library behind openslide-python, and the codecs that
+# tifffile loads for compressed slides.
+NEEDED_UNSEEN = {"imagecodecs", "openslide-bin"}
 
 
 def _normal(name: str) -> str:
