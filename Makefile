@@ -3,7 +3,7 @@
 #   TORCH_INDEX  where the CPU build of torch comes from when pip does not know one already
 #   JOBS         test processes
 # For a GPU, install with `pip install .` instead: PyPI's torch brings CUDA on Linux.
-PYTHON      ?= python3
+PYTHON      ?= $(shell python3.11 -c 'print("python3.11")' 2>/dev/null || echo python3)
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 JOBS        ?= 2
 
@@ -62,7 +62,8 @@ $(VENV)/torch: constraints.txt
 	$(BIN)/python -m pip install -q --disable-pip-version-check "$$(grep '^pip==' constraints.txt)"
 	@echo "Installing $(TORCH): the CPU build that pip knows, or else from $(TORCH_INDEX)"
 	$(BIN)/pip install -q -c constraints.txt --no-deps "$(TORCH)+cpu" 2>/dev/null \
-	  || $(BIN)/pip install -q -c constraints.txt --no-deps --index-url $(TORCH_INDEX) "$(TORCH)"
+	  || $(BIN)/pip install -q -c constraints.txt --no-deps --index-url $(TORCH_INDEX) "$(TORCH)" \
+	  || { echo 'No CPU build of torch found: set TORCH_INDEX or PIP_FIND_LINKS, see the Makefile' >&2; exit 1; }
 	touch $@
 
 $(VENV)/installed: $(VENV)/torch pyproject.toml README.md LICENSE $(SOURCES)
