@@ -1,0 +1,422 @@
+"""From objects to one row a slide, and from slides to one row a patient, by stated rules.
+
+Knows no file: tables in, tables out. Names follow `{prompt}.{family}.{feature}.{statistic}`.
+Every value carries the n it rests on; what is undefined is NaN with a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pathexplain.errors import FeatureError
+from pathexplain.features.columns import Column
+from pathexplain.features.measure import ObjectFeatures
+from pathexplain.features.registry import families_named
+
+__all__ = [
+    "STATES",
+    "STATISTICS",
+    "TOTALS",
+    "PatientFeatures",
+    "SlideFeatures",
+    "Statistic",
+    "Total",
+    "aggregate_patient",
+    "aggregate_slide",
+    "feature_names",
+    "stack_slides",
+]
+
+STATES = ("present", "absent", "not assessed")
+"""What a segmentor says of a prompt on a slide."""
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """A summary of one object feature over the objects of a slide."""
+
+    name: str
+    definition: str
+    minimum: int
+    compute: Callable[[NDArray[np.float64]], float]
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Total:
+    """A number of a prompt on a slide as a whole; patients sum counts, weigh the rest by area."""
+
+    name: str
+    unit: str
+    definition: str
+    formula: str
+
+
+def _skewness(values: NDArray[np.float64]) -> float:
+    """Sample skewness g1; NaN where all values are equal."""
+    centered = values - values.mean()
+    variance = float((centered**2).mean())
+    scale = float(np.abs(values).max())
+    if variance <= (1e-12 * scale) ** 2:
+        return float("nan")
+    return float((centered**3).mean()) / variance**1.5
+
+
+STATISTICS: tuple[Statistic, ...] = (
+    Statistic("mean", "mean over objects", 1, lambda x: float(x.mean())),
+    Statistic("median", "median over objects", 1, lambda x: float(np.median(x))),
+    Statistic("sd", "standard deviation (n - 1) over objects", 3, lambda x: float(x.std(ddof=1))),
+    Statistic(
+        "iqr", "interquartile range", 4, lambda x: float(np.subtract(*np.quantile(x, (0.75, 0.25))))
+    ),
+    Statistic("p10", "10th percentile over objects", 5, lambda x: float(np.quantile(x, 0.1))),
+    Statistic("p90", "90th percentile over objects", 5, lambda x: float(np.quantile(x, 0.9))),
+    Statistic("skewness", "skewness m3 / m2^1.5 over objects", 10, _skewness, "1"),
+)
+"""What a slide says of an object feature, with the fewest objects each needs."""
+
+TOTALS: tuple[Total, ...] = (
+    Total(
+        "n",
+        "count",
+        "Number of objects; for a region prompt its connected parts, which merging changes",
+        "count of labels, those cut by the image edge included",
+    ),
+    Total("density_per_mm2", "1/mm^2", "Objects per area of tissue", "n / tissue area"),
+    Total(
+        "area_share",
+        "1",
+        "Share of the tissue that the objects cover (merging does not change it)",
+        "sum of areas / tissue area",
+    ),
+)
+"""What a slide says of a prompt as a whole, as `{prompt}.aggregate.{name}.total`."""
+
+
+@dataclass(frozen=True)
+class SlideFeatures:
+    """One row a slide: `values` and `n` (both slides x features, float64), same index and columns.
+
+    `reasons` (slides x features, str) says why a value is NaN; empty elsewhere.
+    """
+
+    values: pd.DataFrame
+    n: pd.DataFrame
+    reasons: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class PatientFeatures:
+    """One row a patient: `values` and `n` (patients x features), `n_slides`, `tissue_area_mm2`."""
+
+    values: pd.DataFrame
+    n: pd.DataFrame
+    n_slides: pd.Series[int]
+    tissue_area_mm2: pd.Series[float]
+
+
+def feature_names(
+    prompt: str, *, families: Iterable[str] = ("shape", "stain"), kind: str = "instances"
+) -> tuple[str, ...]:
+    """Names that `aggregate_slide` gives a prompt, in order; a region has no instance-only ones.
+
+    Examples
+    --------
+    >>> feature_names("gland", families=["shape"])[:4]  # doctest: +NORMALIZE_WHITESPACE
+    ('gland.aggregate.n.total', 'gland.aggregate.density_per_mm2.total',
+     'gland.aggregate.area_share.total', 'gland.shape.area_um2.mean')
+    """
+    totals = [f"{prompt}.aggregate.{total.name}.total" for total in TOTALS]
+    summaries = [
+        f"{prompt}.{name}.{statistic.name}"
+        for name, _ in _summarized(families, kind)
+        for statistic in STATISTICS
+    ]
+    return (*totals, *summaries)
+
+
+def aggregate_slide(
+    objects: Mapping[str, ObjectFeatures | pd.DataFrame],
+    *,
+    states: Mapping[str, str],
+    tissue_area_mm2: float,
+    families: Iterable[str] = ("shape", "stain"),
+    kinds: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
+    """Summarize the objects of one slide, prompt by prompt.
+
+    Parameters
+    ----------
+    objects : mapping of prompt name to ObjectFeatures or frame
+        A frame has columns such as "shape.area_um2", and may have a bool `touches_border`.
+        An absent or not assessed prompt may be left out.
+    states : mapping of prompt name to {"present", "absent", "not assessed"}
+        Every prompt of the run; this decides which names the result has.
+    tissue_area_mm2 : float
+        Area of the tissue that was looked at, mm², > 0.
+    families : iterable of str
+        Families that were measured; the same for all slides, so that all have the same names.
+    kinds : mapping of prompt name to {"instances", "region"}, optional
+        Overrides what the `ObjectFeatures` say; a prompt that neither tells is "instances".
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index `{prompt}.{family}.{feature}.{statistic}`; columns `value` (float64), `n` (int64,
+        objects the value rests on) and `reason` (str, why a value is NaN). Absent: n, density and
+        area share are 0, all else NaN. Not assessed: all NaN.
+
+    Raises
+    ------
+    FeatureError
+        An unknown state, tissue area not > 0, objects of a prompt that is not present, no objects
+        given for a present one, or a frame without the columns of the families.
+
+    Notes
+    -----
+    Objects cut by the image edge count in n, density and area share, and are left out of the
+    `shape` summaries of instance prompts.
+
+    Examples
+    --------
+    >>> from pathexplain.features.registry import FAMILIES
+    >>> frame = pd.DataFrame({"shape.area_um2": [10.0, 20.0, 60.0]})
+    >>> frame = frame.reindex(columns=FAMILIES["shape"].names)
+    >>> slide = aggregate_slide(
+    ...     {"gland": frame}, states={"gland": "present"}, tissue_area_mm2=2.0, families=["shape"]
+    ... )
+    >>> float(slide.loc["gland.shape.area_um2.mean", "value"])
+    30.0
+    >>> float(slide.loc["gland.aggregate.density_per_mm2.total", "value"])
+    1.5
+    >>> slide.loc["gland.shape.area_um2.skewness", "reason"]
+    'n = 3, needs 10'
+    """
+    chosen = tuple(families)
+    if not (np.isfinite(tissue_area_mm2) and tissue_area_mm2 > 0):
+        message = (
+            f"tissue area is {tissue_area_mm2} mm^2; densities need an area above 0 (a slide "
+            "without tissue is a failed slide, not a row)"
+        )
+        raise FeatureError(message)
+    rows: list[_Row] = []
+    for prompt, state in states.items():
+        given = objects.get(prompt)
+        _check_state(prompt, state, given)
+        kind = (kinds or {}).get(prompt) or getattr(given, "kind", "instances")
+        rows += _prompt_rows(prompt, state, given, kind, chosen, tissue_area_mm2)
+    names = [row.name for row in rows]
+    table = {
+        "value": np.array([row.value for row in rows], float),
+        "n": np.array([row.n for row in rows], np.int64),
+        "reason": [row.reason for row in rows],
+    }
+    return pd.DataFrame(table, index=pd.Index(names, name="feature"))
+
+
+def stack_slides(slides: Mapping[str, pd.DataFrame]) -> SlideFeatures:
+    """Put the results of `aggregate_slide` under one another, one row a slide.
+
+    Parameters
+    ----------
+    slides : mapping of slide id to the frame of `aggregate_slide`
+
+    Returns
+    -------
+    SlideFeatures
+        A name that a slide lacks is NaN there, with n 0 and the reason "not measured".
+    """
+    values = pd.DataFrame({key: frame["value"] for key, frame in slides.items()}).T
+    n = pd.DataFrame({key: frame["n"] for key, frame in slides.items()}).T
+    reasons = pd.DataFrame({key: frame["reason"] for key, frame in slides.items()}).T
+    order = list(dict.fromkeys(name for frame in slides.values() for name in frame.index))
+    return SlideFeatures(
+        _named(values.reindex(columns=order), "slide_id").astype(float),
+        _named(n.reindex(columns=order), "slide_id").fillna(0).astype(float),
+        _named(reasons.reindex(columns=order), "slide_id").fillna("not measured"),
+    )
+
+
+def aggregate_patient(
+    slides: SlideFeatures,
+    *,
+    patient: Mapping[str, str],
+    tissue_area_mm2: Mapping[str, float],
+) -> PatientFeatures:
+    """Combine the slides of each patient, weighted by tissue area.
+
+    value = sum(area * value) / sum(area) over the slides where the value is defined. Counts
+    (`.aggregate.n.total`) are summed. Density and area share thereby are total over total area.
+
+    Parameters
+    ----------
+    slides : SlideFeatures
+        From `stack_slides`.
+    patient : mapping of slide id to patient id
+    tissue_area_mm2 : mapping of slide id to mm², > 0
+
+    Returns
+    -------
+    PatientFeatures
+        Patients in order of first appearance; NaN where no slide has the value; n is summed over
+        the slides that gave one.
+
+    Raises
+    ------
+    FeatureError
+        A slide without a patient, or without a tissue area > 0.
+
+    Examples
+    --------
+    >>> one = pd.DataFrame({"value": [1.0], "n": [4], "reason": [""]}, index=["a.shape.x.mean"])
+    >>> two = pd.DataFrame({"value": [4.0], "n": [5], "reason": [""]}, index=["a.shape.x.mean"])
+    >>> table = aggregate_patient(
+    ...     stack_slides({"S1": one, "S2": two}),
+    ...     patient={"S1": "P", "S2": "P"},
+    ...     tissue_area_mm2={"S1": 2.0, "S2": 1.0},
+    ... )
+    >>> float(table.values.loc["P"].iloc[0]), float(table.n.loc["P"].iloc[0])
+    (2.0, 9.0)
+    """
+    index = slides.values.index
+    _check_slides(index, patient, tissue_area_mm2)
+    owner = pd.Series([patient[slide] for slide in index], index=index)
+    area = pd.Series([float(tissue_area_mm2[slide]) for slide in index], index=index)
+    defined = slides.values.notna()
+    weights = defined.mul(area, axis=0)
+    order = {"sort": False}
+    weighted = (slides.values.fillna(0.0) * weights).groupby(owner, **order).sum()
+    total_weight = weights.groupby(owner, **order).sum()
+    values = weighted / total_weight.where(total_weight > 0)
+    counts = [name for name in slides.values.columns if name.endswith(".aggregate.n.total")]
+    sums = slides.values[counts].groupby(owner, **order).sum(min_count=1)
+    values[counts] = sums
+    n = (slides.n * defined).groupby(owner, **order).sum()
+    return PatientFeatures(
+        _named(values, "patient_id"),
+        _named(n, "patient_id"),
+        owner.groupby(owner, **order).size().rename("n_slides"),
+        area.groupby(owner, **order).sum().rename("tissue_area_mm2"),
+    )
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One named value of a slide."""
+
+    name: str
+    value: float
+    n: int
+    reason: str = ""
+
+
+def _named(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Name the index, and the columns "feature"."""
+    return frame.rename_axis(index=name, columns="feature")
+
+
+def _summarized(families: Iterable[str], kind: str) -> list[tuple[str, Column]]:
+    """Object features that a prompt of this kind gets summaries of."""
+    return [
+        (name, column)
+        for family in families_named(families)
+        for name, column in zip(family.names, family.columns, strict=True)
+        if kind == "instances" or column.kind == "any"
+    ]
+
+
+def _check_state(prompt: str, state: str, given: ObjectFeatures | pd.DataFrame | None) -> None:
+    """Refuse a state that is unknown or that the objects contradict."""
+    n = 0 if given is None else _count(given)
+    if state not in STATES:
+        message = f"prompt {prompt}: state {state!r} is none of {', '.join(STATES)}"
+        raise FeatureError(message, prompt=prompt)
+    if state != "present" and n:
+        message = f"prompt {prompt}: {state}, and yet {n} objects were given"
+        raise FeatureError(message, prompt=prompt)
+    if state == "present" and given is None:
+        message = f"prompt {prompt}: present, but no objects were given (measure an empty image)"
+        raise FeatureError(message, prompt=prompt)
+
+
+def _count(given: ObjectFeatures | pd.DataFrame) -> int:
+    """Count the objects."""
+    return len(given) if isinstance(given, pd.DataFrame) else given.n
+
+
+def _prompt_rows(
+    prompt: str,
+    state: str,
+    given: ObjectFeatures | pd.DataFrame | None,
+    kind: str,
+    families: tuple[str, ...],
+    tissue_area_mm2: float,
+) -> list[_Row]:
+    """All rows of one prompt."""
+    names = feature_names(prompt, families=families, kind=kind)
+    n_totals = len(TOTALS)
+    if state == "not assessed":
+        return [_Row(name, float("nan"), 0, state) for name in names]
+    if state == "absent" or given is None:
+        zeros = [_Row(name, 0.0, 0) for name in names[:n_totals]]
+        return zeros + [_Row(name, float("nan"), 0, "absent") for name in names[n_totals:]]
+    frame = given if isinstance(given, pd.DataFrame) else given.to_frame()
+    columns = _summarized(families, kind)
+    missing = [name for name, _ in columns if name not in frame]
+    if missing:
+        message = f"prompt {prompt}: the objects lack {missing[:3]}; measure the same families"
+        raise FeatureError(message, prompt=prompt)
+    rows = _total_rows(prompt, frame, tissue_area_mm2)
+    cut = np.zeros(len(frame), bool)
+    if kind == "instances" and "touches_border" in frame:
+        cut = frame["touches_border"].to_numpy(bool)
+    for name, _ in columns:
+        values = frame[name].to_numpy(float)
+        values = values[~cut] if name.startswith("shape.") else values
+        rows += _summary_rows(f"{prompt}.{name}", values)
+    return rows
+
+
+def _total_rows(prompt: str, frame: pd.DataFrame, tissue_area_mm2: float) -> list[_Row]:
+    """Count, density and share of tissue; the share is NaN when areas were not measured."""
+    n = len(frame)
+    share, reason = float("nan"), "shape was not measured"
+    if "shape.area_um2" in frame:
+        share, reason = float(frame["shape.area_um2"].sum()) * 1e-6 / tissue_area_mm2, ""
+    values = ((float(n), ""), (n / tissue_area_mm2, ""), (share, reason))
+    return [
+        _Row(f"{prompt}.aggregate.{total.name}.total", value, n, why)
+        for total, (value, why) in zip(TOTALS, values, strict=True)
+    ]
+
+
+def _summary_rows(name: str, values: NDArray[np.float64]) -> list[_Row]:
+    """All statistics of one feature over its defined values."""
+    defined = values[np.isfinite(values)]
+    n = int(defined.size)
+    rows = []
+    for statistic in STATISTICS:
+        value, reason = float("nan"), f"n = {n}, needs {statistic.minimum}"
+        if n >= statistic.minimum:
+            value = statistic.compute(defined)
+            reason = "all values are equal" if np.isnan(value) else ""
+        rows.append(_Row(f"{name}.{statistic.name}", value, n, reason))
+    return rows
+
+
+def _check_slides(
+    slides: Iterable[str], patient: Mapping[str, str], area: Mapping[str, float]
+) -> None:
+    """Refuse slides without a patient or without tissue."""
+    for slide in slides:
+        if slide not in patient:
+            message = f"slide {slide} has no patient; add it to the slide_id, patient_id table"
+            raise FeatureError(message, slide_id=slide)
+        if not area.get(slide, 0.0) > 0:
+            message = f"slide {slide}: tissue area {area.get(slide)} mm^2; it must be above 0"
+            raise FeatureError(message, slide_id=slide)

@@ -1,0 +1,130 @@
+"""What a feature is: one column with its unit, formula, meaning, source and laws.
+
+Pure description, no computation. The families (`shape`, `stain`) fill it in, `registry` lists them,
+`dictionary` prints them and the law tests are generated from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pathexplain.errors import FeatureError
+from pathexplain.features.objects import ObjectView
+
+__all__ = ["Column", "FeatureFamily", "Kind", "Law", "LawName"]
+
+Kind = Literal["any", "instances"]
+LawName = Literal["rotation90", "flip", "translation", "relabel", "resolution", "intensity_scale"]
+
+LAWS: tuple[LawName, ...] = (
+    "rotation90",
+    "flip",
+    "translation",
+    "relabel",
+    "resolution",
+    "intensity_scale",
+)
+
+
+@dataclass(frozen=True)
+class Law:
+    """A change of the input that leaves a feature as it is, within a relative tolerance.
+
+    `rotation90`, `flip` and `translation` move the image on the pixel grid; `relabel` renumbers the
+    objects; `resolution` draws the same object at another mpp (down to the column's minimum pixel
+    count); `intensity_scale` halves the light that passes everywhere, which adds a constant to
+    every optical density.
+    """
+
+    name: LawName
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class Column:
+    """One number an object gets, with all a reader needs to use it.
+
+    Parameters
+    ----------
+    name : str
+        Feature name inside its family, ASCII, with the unit where there is one: "area_um2".
+    unit : str
+        Unit; "1" for a pure number.
+    definition, formula : str
+        What it is in words, and how it is computed.
+    bounds : tuple of float
+        Smallest and largest possible value (infinite where unbounded).
+    high, low : str
+        What a high and a low value mean.
+    source : str
+        First author, year, DOI where there is one.
+    kind : {"any", "instances"}
+        "instances": merging of touching objects destroys it, so it is NaN for region prompts.
+    min_pixels : int
+        Below this pixel count the value is NaN.
+    undefined : str
+        When it is NaN although the object is large enough; empty if never.
+    laws : tuple of Law
+        What it is invariant to.
+
+    Examples
+    --------
+    >>> from pathexplain.features.registry import FAMILIES
+    >>> FAMILIES["shape"].columns[0].name, FAMILIES["shape"].columns[0].unit
+    ('area_um2', 'um^2')
+    """
+
+    name: str
+    unit: str
+    definition: str
+    formula: str
+    bounds: tuple[float, float]
+    high: str
+    low: str
+    source: str
+    kind: Kind = "any"
+    min_pixels: int = 1
+    undefined: str = ""
+    laws: tuple[Law, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a column that a reader could not use."""
+        if not self.name.replace("_", "").isalnum() or not self.name.isascii():
+            message = f"column {self.name!r}: a name is letters, digits and underscores"
+            raise FeatureError(message)
+        for field in ("unit", "definition", "formula", "high", "low", "source"):
+            if not getattr(self, field):
+                message = f"column {self.name}: {field} is empty; every feature states it"
+                raise FeatureError(message)
+
+    def tolerance(self, law: LawName) -> float | None:
+        """Relative tolerance of a law, or None where the column does not declare it."""
+        return next((entry.tolerance for entry in self.laws if entry.name == law), None)
+
+
+@dataclass(frozen=True)
+class FeatureFamily:
+    """Columns computed together: one function from an `ObjectView` to (n, k) float64."""
+
+    name: str
+    columns: tuple[Column, ...]
+    compute: Callable[[ObjectView], NDArray[np.float64]]
+    needs_pixels: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse two columns of one name."""
+        names = [column.name for column in self.columns]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            message = f"family {self.name}: columns {repeated} are declared twice"
+            raise FeatureError(message)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Full names of the columns: "shape.area_um2"."""
+        return tuple(f"{self.name}.{column.name}" for column in self.columns)

@@ -1,0 +1,347 @@
+"""What the columns of the `shape` family are: units, formulas, ranges, meanings, sources, laws.
+
+Text and numbers only; `shape` computes them.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+from pathexplain.features.columns import Column, Kind, Law
+
+__all__ = ["SHAPE_COLUMNS"]
+
+_LINE = "its pixel centers lie on one line"
+_PIECES = f"{_LINE}, or it is in several pieces"
+_CROFTON = "Crofton 1868; Legland 2007, doi:10.5566/ias.v26.p83-92"
+_FOURIER = "Kuhl 1982, doi:10.1016/0146-664X(82)90034-X"
+_RUSS = "Russ 2011, doi:10.1201/b10720"
+
+
+def _laws(resolution: float | None, *, grid: float = 1e-9) -> tuple[Law, ...]:
+    """Laws of a shape feature: exact on the pixel grid, and across resolutions where given."""
+    exact = tuple(Law(name, grid) for name in ("rotation90", "flip", "translation", "relabel"))
+    return exact if resolution is None else (*exact, Law("resolution", resolution))
+
+
+def _column(
+    name: str,
+    unit: str,
+    definition: str,
+    formula: str,
+    bounds: tuple[float, float],
+    high_low: tuple[str, str],
+    source: str,
+    *,
+    min_pixels: int,
+    laws: tuple[Law, ...],
+    kind: Kind = "instances",
+    undefined: str = _LINE,
+) -> Column:
+    """Build a column; shape columns are instance-only and undefined for lines unless said."""
+    high, low = high_low
+    return Column(
+        name, unit, definition, formula, bounds, high, low, source, kind, min_pixels, undefined, laws
+    )
+
+
+SHAPE_COLUMNS: tuple[Column, ...] = (
+    _column(
+        "area_um2",
+        "um^2",
+        "Area of the object",
+        "A = pixel count * mpp^2",
+        (0, inf),
+        ("large object", "small object"),
+        _RUSS,
+        min_pixels=1,
+        laws=_laws(0.15),
+        kind="any",
+        undefined="",
+    ),
+    _column(
+        "perimeter_um",
+        "um",
+        "Length of the boundary, holes included",
+        "P = pi/4 * mpp * (R0 + R90 + (R45 + R135) / sqrt 2), R = runs of the object along the "
+        "pixel lines of one direction (Crofton, 4 directions)",
+        (0, inf),
+        ("long or ragged boundary", "short, smooth boundary"),
+        _CROFTON,
+        min_pixels=9,
+        laws=_laws(0.1),
+        kind="any",
+    ),
+    _column(
+        "equivalent_diameter_um",
+        "um",
+        "Diameter of the disk of equal area",
+        "2 * sqrt(A / pi)",
+        (0, inf),
+        ("large object", "small object"),
+        _RUSS,
+        min_pixels=1,
+        laws=_laws(0.08),
+        undefined="",
+    ),
+    _column(
+        "major_axis_um",
+        "um",
+        "Major axis of the ellipse of equal second moments",
+        "4 * sqrt(l1), l1 >= l2 eigenvalues of the covariance of the pixel squares "
+        "(pixel centers + 1/12 px^2)",
+        (0, inf),
+        ("long object", "short object"),
+        "Haralick 1992, ISBN 0201108771",
+        min_pixels=9,
+        laws=_laws(0.1),
+    ),
+    _column(
+        "minor_axis_um",
+        "um",
+        "Minor axis of the ellipse of equal second moments",
+        "4 * sqrt(l2)",
+        (0, inf),
+        ("broad object", "thin object"),
+        "Haralick 1992, ISBN 0201108771",
+        min_pixels=9,
+        laws=_laws(0.1),
+    ),
+    _column(
+        "aspect_ratio",
+        "1",
+        "Elongation: major over minor axis",
+        "sqrt(l1 / l2)",
+        (1, inf),
+        ("elongated, spindle-like", "round"),
+        _RUSS,
+        min_pixels=30,
+        laws=_laws(0.1, grid=1e-6),
+    ),
+    _column(
+        "eccentricity",
+        "1",
+        "Eccentricity of the ellipse of equal second moments",
+        "sqrt(1 - l2 / l1)",
+        (0, 1),
+        ("elongated", "round"),
+        "Haralick 1992, ISBN 0201108771",
+        min_pixels=30,
+        laws=_laws(None, grid=1e-6),
+    ),
+    _column(
+        "convex_area_um2",
+        "um^2",
+        "Area of the convex hull, by pixel count",
+        "Ac = (pixel centers in or on the hull of the object's pixel centers, by Pick's theorem) "
+        "* mpp^2",
+        (0, inf),
+        ("large reach", "small reach"),
+        "Pick 1899; Russ 2011, doi:10.1201/b10720",
+        min_pixels=9,
+        laws=_laws(0.15),
+    ),
+    _column(
+        "solidity",
+        "1",
+        "Share of the convex hull that the object fills; 1 for every digitized convex shape",
+        "A / Ac",
+        (0, 1),
+        ("convex, compact", "indented, branched or with holes"),
+        _RUSS,
+        min_pixels=30,
+        laws=_laws(0.08),
+        kind="any",
+    ),
+    _column(
+        "convexity",
+        "1",
+        "Perimeter of the convex hull over the perimeter; both by Crofton in four directions",
+        "pi/4 * (E0 + E90 + (E45 + E135) / sqrt 2) / P, E = extent along one direction; may "
+        "exceed 1 slightly where a tip is one diagonal pixel wide",
+        (0, 1.1),
+        ("smooth boundary without indentations", "ragged boundary or holes"),
+        _RUSS,
+        min_pixels=30,
+        laws=_laws(0.1),
+        kind="any",
+    ),
+    _column(
+        "extent",
+        "1",
+        "Share of the upright bounding box that the object fills",
+        "A / (box height * box width)",
+        (0, 1),
+        ("fills its box", "diagonal, curved or branched"),
+        _RUSS,
+        min_pixels=9,
+        laws=_laws(None),
+    ),
+    _column(
+        "feret_max_um",
+        "um",
+        "Largest caliper (Feret) diameter",
+        "(largest distance of two pixel centers + 1 px) * mpp",
+        (0, inf),
+        ("long object", "short object"),
+        "Feret 1930; Russ 2011, doi:10.1201/b10720",
+        min_pixels=9,
+        laws=_laws(0.12),
+    ),
+    _column(
+        "feret_min_um",
+        "um",
+        "Smallest caliper (Feret) diameter",
+        "(smallest width of the hull of pixel centers between parallels + 1 px) * mpp",
+        (0, inf),
+        ("broad object", "thin object"),
+        "Feret 1930; Toussaint 1983 (rotating calipers)",
+        min_pixels=9,
+        laws=_laws(0.12),
+    ),
+    _column(
+        "circularity",
+        "1",
+        "Form factor: 1 for a disk (up to 1.03 at small sizes), less for any other shape",
+        "4 * pi * A / P^2, P by Crofton",
+        (0, 1.2),
+        ("round and smooth", "elongated, ragged or with holes"),
+        "Cox 1927, doi:10.2307/3902 (as used in Russ 2011)",
+        min_pixels=30,
+        laws=_laws(0.12),
+        kind="any",
+    ),
+    _column(
+        "irregularity",
+        "1",
+        "Irregularity as PathSegmentor defines it, perimeter by counting boundary pixels",
+        "1 - 4 * pi * A / B^2, A in pixels, B = object pixels with a 4-neighbor outside; a digital "
+        "disk has about -0.23, since a pixel count is shorter than the arc",
+        (-inf, 1),
+        ("ragged, elongated or with holes", "compact"),
+        "Chen 2025, arXiv:2506.20988, eq. 19",
+        min_pixels=30,
+        laws=_laws(None),
+        kind="any",
+    ),
+    _column(
+        "n_holes",
+        "count",
+        "Number of holes: 4-connected background that the object encloses",
+        "count of enclosed components; other objects inside count as background",
+        (0, inf),
+        ("lumina, vacuoles or a porous mask", "filled"),
+        "Gray 1971, doi:10.1109/T-C.1971.223289",
+        min_pixels=9,
+        laws=_laws(None),
+        kind="any",
+        undefined="",
+    ),
+    _column(
+        "hole_share",
+        "1",
+        "Share of the filled object that is hole (luminal share of a gland)",
+        "H / (A + H), H = pixels of the holes",
+        (0, 1),
+        ("wide lumen", "filled"),
+        "Gray 1971, doi:10.1109/T-C.1971.223289",
+        min_pixels=9,
+        laws=_laws(None),
+        kind="any",
+        undefined="",
+    ),
+    _column(
+        "hu_1",
+        "1",
+        "First moment invariant of Hu: spread of the object about its center, scale-free",
+        "n20 + n02, n = central moments of pixel centers / A^2; 1 / (2 pi) = 0.159 for a disk",
+        (0, inf),
+        ("elongated, branched or hollow", "compact, disk-like"),
+        "Hu 1962, doi:10.1109/TIT.1962.1057692",
+        min_pixels=30,
+        laws=_laws(0.15),
+    ),
+    _column(
+        "hu_2",
+        "1",
+        "Second moment invariant of Hu: elongation, scale-free",
+        "(n20 - n02)^2 + 4 * n11^2",
+        (0, inf),
+        ("elongated", "equal in all directions"),
+        "Hu 1962, doi:10.1109/TIT.1962.1057692",
+        min_pixels=30,
+        laws=_laws(None, grid=1e-6),
+    ),
+    _column(
+        "hu_3",
+        "1",
+        "Third moment invariant of Hu: three-fold asymmetry, scale-free",
+        "(n30 - 3 * n12)^2 + (3 * n21 - n03)^2",
+        (0, inf),
+        ("triangular or lopsided", "symmetric under half a turn"),
+        "Hu 1962, doi:10.1109/TIT.1962.1057692",
+        min_pixels=30,
+        laws=_laws(None, grid=1e-6),
+    ),
+    _column(
+        "fourier_low",
+        "1",
+        "Coarse deviation of the outline from a circle (elongation excluded)",
+        "sqrt(sum |c(k)|^2, 2 <= |k| <= 4) / |c(1)|, c = Fourier coefficients of x + iy along the "
+        "outer contour by arc length",
+        (0, inf),
+        ("lobed or indented outline", "ellipse-like outline"),
+        _FOURIER,
+        min_pixels=60,
+        laws=_laws(None, grid=1e-6),
+        undefined=_PIECES,
+    ),
+    _column(
+        "fourier_high",
+        "1",
+        "Fine deviation of the outline from a circle",
+        "sqrt(sum |c(k)|^2, 5 <= |k| <= 10) / |c(1)|",
+        (0, inf),
+        ("ragged outline", "smooth outline"),
+        _FOURIER,
+        min_pixels=60,
+        laws=_laws(None, grid=1e-6),
+        undefined=_PIECES,
+    ),
+    _column(
+        "curvature_abs_mean_per_um",
+        "1/um",
+        "Mean absolute curvature of the outer contour, smoothed to 6 harmonics",
+        "mean over arc length of |k|, k = (x' y'' - y' x'') / (x'^2 + y'^2)^1.5; 1 / r for a disk",
+        (0, inf),
+        ("small or strongly bent", "large and smooth"),
+        _FOURIER,
+        min_pixels=100,
+        laws=_laws(None, grid=0.05),
+        undefined=_PIECES,
+    ),
+    _column(
+        "curvature_sd_per_um",
+        "1/um",
+        "Standard deviation of the signed curvature along the outer contour, 6 harmonics",
+        "sd over arc length of k; 0 for a disk",
+        (0, inf),
+        ("corners, tips and indentations", "evenly bent"),
+        _FOURIER,
+        min_pixels=100,
+        laws=_laws(None, grid=0.1),
+        undefined=_PIECES,
+    ),
+    _column(
+        "concave_share",
+        "1",
+        "Share of the outer contour that bends inwards, 6 harmonics",
+        "arc length with k < 0 / arc length",
+        (0, 1),
+        ("lobed, indented or bean-shaped", "convex outline"),
+        _FOURIER,
+        min_pixels=100,
+        laws=_laws(None, grid=0.1),
+        undefined=_PIECES,
+    ),
+)
