@@ -1,0 +1,177 @@
+"""The three kinds of classifier, each a scikit-learn pipeline with its preprocessing inside.
+
+Not for scoring or splitting. Everything that is fitted is fitted by ``fit``, hence inside a fold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+
+from pathexplain.errors import FitError
+
+__all__ = ["MODELS", "FoldPreparer", "ModelSpec", "margin"]
+
+
+class FoldPreparer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped bases
+    """Leave out unusable features, fill gaps with the median, scale to mean 0 and sd 1.
+
+    A feature is unusable when it is constant among the training patients or missing in more than
+    `max_missing` of them. Output is rounded to float32 precision, the one that trees compare in.
+
+    Examples
+    --------
+    >>> preparer = FoldPreparer().fit(np.array([[1.0, 5.0], [3.0, 5.0], [np.nan, 5.0]]))
+    >>> preparer.kept_.tolist(), preparer.median_.tolist()
+    ([True, False], [2.0])
+    """
+
+    def __init__(self, max_missing: float = 0.5) -> None:
+        self.max_missing = max_missing
+
+    def fit(self, values: ArrayLike, y: ArrayLike | None = None) -> Self:  # noqa: ARG002 - sklearn
+        """Learn medians, means and standard deviations from training patients.
+
+        Raises
+        ------
+        FitError
+            When no feature is usable.
+        """
+        table = np.asarray(values, dtype=np.float64)
+        is_missing = np.isnan(table)
+        lowest = np.where(is_missing, np.inf, table).min(axis=0)
+        highest = np.where(is_missing, -np.inf, table).max(axis=0)
+        self.kept_ = (is_missing.mean(axis=0) <= self.max_missing) & (highest > lowest)
+        if not self.kept_.any():
+            message = (
+                f"no feature is usable in this fold: all {table.shape[1]} are constant or missing "
+                f"in more than {self.max_missing:.0%} of its {table.shape[0]} training patients"
+            )
+            raise FitError(message)
+        self.median_ = np.nanmedian(table[:, self.kept_], axis=0)
+        filled = self._fill(table)
+        self.mean_ = filled.mean(axis=0)
+        self.scale_ = filled.std(axis=0)
+        return self
+
+    def transform(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Return the usable features, filled and scaled; (n, n_kept) float64 of float32 values."""
+        filled = self._fill(np.asarray(values, dtype=np.float64))
+        scaled = (filled - self.mean_) / self.scale_
+        return scaled.astype(np.float32).astype(np.float64)
+
+    def _fill(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the kept columns with gaps filled."""
+        kept = table[:, self.kept_]
+        return np.where(np.isnan(kept), self.median_, kept)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A kind of classifier: how to build it, the grid to search, and what its margin is.
+
+    `build(parameters, seed)` gives an unfitted classifier; `light` overrides parameters in the
+    permuted-label null, where hundreds of fits are needed.
+    """
+
+    name: str
+    label: str
+    output: str
+    method: str
+    grid: tuple[Mapping[str, float], ...]
+    light: Mapping[str, float]
+    build: Callable[[Mapping[str, float], int], Any]
+
+    def pipeline(self, parameters: Mapping[str, float], *, seed: int) -> Pipeline:
+        """Return the unfitted pipeline with its preprocessing."""
+        model = self.build(parameters, seed)
+        return Pipeline([("prepare", FoldPreparer()), ("model", model)])
+
+
+def margin(model: Any, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what SHAP values add up to, (n, K): K = 1 (the positive class) for two classes.
+
+    Log-odds for the logistic model and gradient boosting, probability for the random forest.
+    """
+    if hasattr(model, "decision_function"):
+        scores = np.asarray(model.decision_function(values), dtype=np.float64)
+        return scores[:, None] if scores.ndim == 1 else scores
+    scores = np.asarray(model.predict_proba(values), dtype=np.float64)
+    return scores[:, 1:] if scores.shape[1] == 2 else scores  # noqa: PLR2004 - two classes
+
+
+def _elastic_net(parameters: Mapping[str, float], seed: int) -> LogisticRegression:
+    """Logistic regression with L1 and L2 penalty (Zou 2005, 10.1111/j.1467-9868.2005.00503.x)."""
+    return LogisticRegression(
+        C=parameters["C"],
+        l1_ratio=parameters["l1_ratio"],
+        solver="saga",
+        tol=1e-3,
+        max_iter=50_000,
+        random_state=seed,
+    )
+
+
+def _random_forest(parameters: Mapping[str, float], seed: int) -> RandomForestClassifier:
+    """Random forest (Breiman 2001, 10.1023/A:1010933404324)."""
+    return RandomForestClassifier(
+        n_estimators=int(parameters["n_estimators"]),
+        min_samples_leaf=int(parameters["min_samples_leaf"]),
+        random_state=seed,
+    )
+
+
+def _boosting(parameters: Mapping[str, float], seed: int) -> HistGradientBoostingClassifier:
+    """Gradient boosting of shallow trees (Friedman 2001, 10.1214/aos/1013203451)."""
+    return HistGradientBoostingClassifier(
+        max_iter=int(parameters["max_iter"]),
+        max_leaf_nodes=int(parameters["max_leaf_nodes"]),
+        min_samples_leaf=5,
+        early_stopping=False,
+        random_state=seed,
+    )
+
+
+MODELS: dict[str, ModelSpec] = {
+    spec.name: spec
+    for spec in (
+        ModelSpec(
+            name="elastic_net",
+            label="Elastic-net logistic regression",
+            output="log-odds",
+            method="exact SHAP of a linear model: coefficient x (value - training mean)",
+            grid=tuple(
+                {"C": c, "l1_ratio": ratio} for ratio in (0.1, 0.9) for c in (0.03, 0.1, 0.3, 1.0)
+            ),
+            light={},
+            build=_elastic_net,
+        ),
+        ModelSpec(
+            name="random_forest",
+            label="Random forest",
+            output="probability",
+            method="interventional TreeSHAP against training patients of the fold",
+            grid=tuple({"n_estimators": 200, "min_samples_leaf": leaf} for leaf in (2, 6)),
+            light={"n_estimators": 30},
+            build=_random_forest,
+        ),
+        ModelSpec(
+            name="gradient_boosting",
+            label="Gradient boosting",
+            output="log-odds",
+            method="interventional TreeSHAP against training patients of the fold",
+            grid=tuple({"max_iter": n, "max_leaf_nodes": 4} for n in (25, 75)),
+            light={"max_iter": 25},
+            build=_boosting,
+        ),
+    )
+}
+"""Classifiers by name; adding one is one entry here and its SHAP in `attribution`."""
