@@ -1,0 +1,167 @@
+"""Which slides a run takes, and what its results depend on: fingerprints that decide on a resume.
+
+Not for reading pixels or patients.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pathexplain.errors import ConfigError
+from pathexplain.provenance import sha256_file, sha256_json
+from pathexplain.slides import is_slide, slide_name
+
+if TYPE_CHECKING:
+    from pathexplain.prompts import PromptSet
+    from pathexplain.segmentor import Segmentor
+
+__all__ = ["STORE_VERSION", "changes", "config_inputs", "find_slides", "fingerprint"]
+
+STORE_VERSION = 1
+"""Version of the store's layout and of the rules that fill it; a change means a new extraction."""
+
+WHOLE_FILE_BYTES = 256 * 2**20
+SAMPLE_BYTES = 2**20
+N_SAMPLES = 16
+
+
+def find_slides(
+    slides: str | Path | Iterable[str | Path] | None, *, prompts: PromptSet
+) -> dict[str, Path]:
+    """List the slides of a run, by slide id.
+
+    Parameters
+    ----------
+    slides : path, paths or None
+        Files, or folders whose readable images are taken. None: what the prompts file names under
+        `slides`, else the readable images of the working folder.
+    prompts : PromptSet
+
+    Returns
+    -------
+    dict of str to Path
+        In the order given; a folder's files are sorted by name.
+
+    Raises
+    ------
+    ConfigError
+        When a path does not exist, nothing is found, or two files would share a slide id.
+    """
+    paths = _given_paths(slides, prompts)
+    missing = [str(path) for path in paths if not path.exists()]
+    if missing:
+        message = f"{len(missing)} of {len(paths)} slides do not exist: {', '.join(missing[:5])}"
+        raise ConfigError(message, path=missing[0])
+    found: dict[str, Path] = {}
+    for path in _expanded(paths):
+        slide_id = slide_name(path)
+        if slide_id in found and found[slide_id].resolve() != path.resolve():
+            message = (
+                f"slide id {slide_id!r} stands for two files, {found[slide_id]} and {path}; the "
+                "file's name is the slide's id, so rename one of them or extract them apart"
+            )
+            raise ConfigError(message, slide_id=slide_id, path=str(path))
+        found[slide_id] = path
+    if not found:
+        message = f"no slide to extract in {', '.join(map(str, paths)) or 'an empty list'}"
+        raise ConfigError(message)
+    return found
+
+
+def _given_paths(
+    slides: str | Path | Iterable[str | Path] | None, prompts: PromptSet
+) -> tuple[Path, ...]:
+    """Paths as the caller, the prompts file or the working folder gives them."""
+    if isinstance(slides, str | Path):
+        return (Path(slides),)
+    given = tuple(Path(item) for item in slides) if slides is not None else ()
+    if given:
+        return given
+    return prompts.slide_paths() if prompts.slides else (Path.cwd(),)
+
+
+def _expanded(paths: Iterable[Path]) -> Iterable[Path]:
+    """Replace folders by the readable images in them."""
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(item for item in path.iterdir() if item.is_file() and is_slide(item))
+        else:
+            yield path
+
+
+def fingerprint(path: Path) -> str:
+    """Hash a slide file's content.
+
+    Returns
+    -------
+    str
+        ``sha256:…`` of the whole file up to 256 MiB; above that ``sha256-sampled:…`` of its size
+        and of 16 blocks of 1 MiB spread evenly from its first to its last byte. Dates play no
+        part, so a copy of a slide is the same slide. Of a format in several files (mrxs) only the
+        file that is named is read.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be read.
+    """
+    size = path.stat().st_size
+    if size <= WHOLE_FILE_BYTES:
+        return f"sha256:{sha256_file(path)}"
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb") as stream:
+        for index in range(N_SAMPLES):
+            stream.seek(index * (size - SAMPLE_BYTES) // (N_SAMPLES - 1))
+            digest.update(stream.read(SAMPLE_BYTES))
+    return f"sha256-sampled:{digest.hexdigest()}"
+
+
+def config_inputs(
+    prompts: PromptSet, segmentor: Segmentor, *, options: Mapping[str, Any]
+) -> dict[str, str]:
+    """Hashes of all that a slide's result depends on, except the slide itself.
+
+    Returns
+    -------
+    dict of str to str
+        Keys "prompts", "segmentor", "options", "features" and "format".
+    """
+    from pathexplain.features import FAMILIES
+
+    columns = {
+        name: [(column.name, column.formula, column.min_pixels) for column in FAMILIES[name].columns]
+        for name in prompts.features
+    }
+    measured = {"mpp": prompts.mpp, "prompts": prompts.prompts, "features": prompts.features}
+    return {
+        "prompts": sha256_json(measured),
+        "segmentor": f"{segmentor.name} {segmentor.weights_sha256 or 'without weights'}",
+        "options": sha256_json(dict(options)),
+        "features": sha256_json(columns),
+        "format": str(STORE_VERSION),
+    }
+
+
+_WORDS = {
+    "slide": "the slide file",
+    "prompts": "the prompts, their mpp or their feature families",
+    "segmentor": "the segmentor or its weights",
+    "options": "the options (mpp of the slides, tile size)",
+    "features": "the definitions of the features",
+    "format": "the store format",
+}
+
+
+def changes(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """Say in words what differs between two sets of inputs; empty when nothing does.
+
+    Examples
+    --------
+    >>> changes({"slide": "a", "format": "1"}, {"slide": "b", "format": "1"})
+    'the slide file'
+    """
+    keys = [key for key in _WORDS if before.get(key) != now.get(key)]
+    return ", ".join(_WORDS[key] for key in keys)

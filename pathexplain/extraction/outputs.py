@@ -1,0 +1,87 @@
+"""The tables of a run, made from the stores of its slides: ``slides.h5ad`` and ``cohort.h5ad``.
+
+Not for measuring: a slide's summary lies in its own store, so the tables can be made again from
+the stores alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pathexplain.extraction.store import read_slide_table
+from pathexplain.extraction.tables import cohort_table, slides_table
+from pathexplain.serialization import replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pathexplain.extraction.manifest import Manifest
+    from pathexplain.extraction.patients import PatientTable
+
+__all__ = ["COHORT_FILE", "SLIDES_FILE", "write_tables"]
+
+SLIDES_FILE = "slides.h5ad"
+COHORT_FILE = "cohort.h5ad"
+
+
+def write_tables(
+    out: Path, manifest: Manifest, patients: PatientTable, *, about: Mapping[str, Any]
+) -> tuple[Path | None, tuple[str, ...]]:
+    """Write both tables from every slide that is done.
+
+    Returns
+    -------
+    cohort : Path or None
+        The patient table; None (and no file is touched) when no slide with a patient is done.
+    warnings : tuple of str
+        What a reader of the tables must know.
+    """
+    done = [record for record in manifest.slides.values() if record.status == "done"]
+    warnings = _warnings(patients)
+    if not done:
+        return None, warnings
+    manifest.run = {**manifest.run, "warnings": list(warnings)}
+    manifest.write()
+    described = {"provenance": about, "flow": flow(manifest, patients), "warnings": list(warnings)}
+    tables = [read_slide_table(out / str(record.store)) for record in done]
+    slides = slides_table(tables, about=described)
+    with replacing(out / SLIDES_FILE) as temporary:
+        slides.write_h5ad(temporary)
+    if not any(name in patients.patient_of for name in slides.obs_names):
+        return None, warnings
+    cohort = cohort_table(slides, patients, about=described)
+    with replacing(out / COHORT_FILE) as temporary:
+        cohort.write_h5ad(temporary)
+    return out / COHORT_FILE, warnings
+
+
+def flow(manifest: Manifest, patients: PatientTable) -> dict[str, Any]:
+    """Count slides and patients, and name those that were lost, with the reason."""
+    done = [item.slide_id for item in manifest.slides.values() if item.status == "done"]
+    failed = [item for item in manifest.slides.values() if item.status == "failed"]
+    used = [name for name in done if name in patients.patient_of]
+    return {
+        "n_slides": len(manifest.slides),
+        "n_slides_done": len(done),
+        "n_slides_used": len(used),
+        "n_patients": len({patients.patient_of[name] for name in used}),
+        "slides_failed": [f"{item.slide_id}: {item.reason}" for item in failed],
+        "slides_without_patient": [name for name in done if name not in patients.patient_of],
+        "is_slide_as_patient": patients.is_assumed,
+    }
+
+
+def _warnings(patients: PatientTable) -> tuple[str, ...]:
+    """What a reader of the patient table must know."""
+    found = []
+    if patients.is_assumed:
+        found.append(
+            "no patients file was given: each slide counts as one patient; if patients have "
+            "several slides, pass --patients, or their slides are taken for independent"
+        )
+    if patients.without_patient:
+        names = ", ".join(patients.without_patient[:5])
+        n_missing = len(patients.without_patient)
+        found.append(f"{n_missing} slides are not in the patients file and left out: {names}")
+    return tuple(found)

@@ -1,0 +1,198 @@
+"""AnnData tables of a run: objects of a slide, the slide's summary, slides, patients.
+
+Not for joining outcomes or for checks of a cohort: see `cohort`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from pathexplain.features import (
+    FAMILIES,
+    aggregate_patient,
+    feature_dictionary,
+)
+from pathexplain.serialization import to_jsonable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import anndata
+
+    from pathexplain.extraction.patients import PatientTable
+    from pathexplain.extraction.results import PromptResult, SlideResult
+
+__all__ = ["cohort_table", "feature_frame", "objects_table", "slide_table", "slides_table"]
+
+VAR_COLUMNS = ("prompt", "family", "feature", "statistic", "unit", "definition", "source", "kind")
+
+
+def objects_table(result: SlideResult) -> anndata.AnnData:
+    """One row an object of a slide, over all prompts.
+
+    Returns
+    -------
+    AnnData
+        ``X (n_objects, n_columns) float64``; `obs`: region (the shapes element), instance_id,
+        slide_id, prompt, centroid_y_um, centroid_x_um, touches_border; `obsm["spatial"]` (x, y) in
+        µm; `var`: family, unit, definition, source.
+    """
+    import anndata
+
+    columns = result.prompts[0].objects.columns
+    values = np.concatenate([item.objects.values for item in result.prompts])
+    obs = pd.concat([_object_rows(result, item) for item in result.prompts])
+    names = [item.prompt.name for item in result.prompts]
+    for column in ("region", "prompt"):
+        obs[column] = pd.Categorical(obs[column], categories=names).remove_unused_categories()
+    table = anndata.AnnData(values.astype(np.float64), obs=obs, var=_object_columns(columns))
+    table.obsm["spatial"] = obs[["centroid_x_um", "centroid_y_um"]].to_numpy(np.float64)
+    return table
+
+
+def _object_rows(result: SlideResult, item: PromptResult) -> pd.DataFrame:
+    """Rows of `obs` for one prompt."""
+    labels = np.asarray(item.objects.label, np.int64)
+    centroid = np.asarray(item.objects.centroid_um, np.float64).reshape(-1, 2)
+    name = item.prompt.name
+    return pd.DataFrame(
+        {
+            "region": pd.Series([name] * len(labels), dtype=object),
+            "instance_id": labels,
+            "slide_id": pd.Series([result.slide_id] * len(labels), dtype=object),
+            "prompt": pd.Series([name] * len(labels), dtype=object),
+            "centroid_y_um": centroid[:, 0],
+            "centroid_x_um": centroid[:, 1],
+            "touches_border": np.asarray(item.objects.touches_border, bool),
+        }
+    ).set_axis([f"{result.slide_id}|{name}|{label}" for label in labels], axis=0)
+
+
+def _object_columns(columns: Sequence[str]) -> pd.DataFrame:
+    """`var` of the objects table."""
+    known = {
+        name: (family.name, column.unit, column.definition, column.source)
+        for family in FAMILIES.values()
+        for name, column in zip(family.names, family.columns, strict=True)
+    }
+    rows = [known[column] for column in columns]
+    frame = pd.DataFrame(rows, columns=["family", "unit", "definition", "source"], dtype=object)
+    return frame.set_axis(list(columns), axis=0)
+
+
+def feature_frame(features: Sequence[str], *, prompts: Sequence[str]) -> pd.DataFrame:
+    """`var` of slide and patient tables: what each aggregated feature is."""
+    dictionary = feature_dictionary(prompts).set_index("name")
+    frame = dictionary.reindex(pd.Index(features, dtype=object))
+    for column in VAR_COLUMNS:
+        frame[column] = frame[column].fillna("unknown").astype(str) if column in frame else "unknown"
+    return frame[list(VAR_COLUMNS)].set_axis(list(features), axis=0)
+
+
+def slide_table(result: SlideResult) -> anndata.AnnData:
+    """One row: the slide's aggregated features, with counts in ``layers["n"]``."""
+    import anndata
+
+    features = [str(name) for name in result.summary.index]
+    obs: dict[str, Any] = {
+        "tissue_area_mm2": [float(result.tissue_area_mm2)],
+        "mpp": [float(result.mpp)],
+        "reason": [result.reason],
+    }
+    for item in result.prompts:
+        obs[f"{item.prompt.name}.state"] = [item.state]
+        obs[f"{item.prompt.name}.presence"] = [float(item.presence)]
+    return anndata.AnnData(
+        result.summary["value"].to_numpy(np.float64)[None],
+        obs=pd.DataFrame(obs, index=[result.slide_id]),
+        var=feature_frame(features, prompts=[item.prompt.name for item in result.prompts]),
+        layers={"n": result.summary["n"].to_numpy(np.float64)[None]},
+    )
+
+
+def slides_table(tables: Sequence[anndata.AnnData], *, about: Mapping[str, Any]) -> anndata.AnnData:
+    """Stack the one-row tables of slides; all have the same features."""
+    import anndata
+
+    obs = pd.concat([table.obs for table in tables])
+    stacked = anndata.AnnData(
+        np.concatenate([np.asarray(table.X) for table in tables]),
+        obs=_plain_text(obs),
+        var=_plain_text(tables[0].var),
+        layers={"n": np.concatenate([np.asarray(table.layers["n"]) for table in tables])},
+    )
+    stacked.uns["pathexplain"] = storable(about)
+    return stacked
+
+
+def cohort_table(
+    slides: anndata.AnnData, patients: PatientTable, *, about: Mapping[str, Any]
+) -> anndata.AnnData:
+    """One row a patient: features weighted by the tissue area of the patient's slides.
+
+    Parameters
+    ----------
+    slides : AnnData
+        One row a slide (`slides_table`).
+    patients : PatientTable
+    about : mapping
+        Goes into ``uns["pathexplain"]``.
+    """
+    import anndata
+
+    kept = slides[[slide in patients.patient_of for slide in slides.obs_names]]
+    patient = pd.Series([patients.patient_of[name] for name in kept.obs_names], kept.obs_names)
+    values, counts = _by_patient(kept, patient)
+    area = kept.obs["tissue_area_mm2"].groupby(patient).sum()
+    obs = pd.DataFrame(index=pd.Index(values.index.astype(str), dtype=object))
+    if patients.clinical is not None:
+        obs = obs.join(patients.clinical)
+    obs["n_slides"] = patient.value_counts().reindex(obs.index).to_numpy()
+    obs["tissue_area_mm2"] = area.reindex(obs.index).to_numpy()
+    table = anndata.AnnData(
+        values.to_numpy(np.float64),
+        obs=_plain_text(obs),
+        var=slides.var.copy(),
+        layers={"n": counts.to_numpy(np.float64)},
+    )
+    table.uns["pathexplain"] = storable(about)
+    return table
+
+
+def _by_patient(
+    slides: anndata.AnnData, patient: pd.Series[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Feature values and counts, (patients, features)."""
+    frame = pd.DataFrame(np.asarray(slides.X), slides.obs_names, slides.var_names)
+    counts = pd.DataFrame(np.asarray(slides.layers["n"]), slides.obs_names, slides.var_names)
+    raise NotImplementedError
+
+
+def storable(about: Mapping[str, Any]) -> dict[str, Any]:
+    """Make a nested mapping fit for ``uns`` of an h5ad file: lists of text, no None, no tuples."""
+    plain = to_jsonable(dict(about))
+    return {key: _storable(value) for key, value in plain.items()}
+
+
+def _storable(value: Any) -> Any:
+    """One value of `storable`."""
+    if isinstance(value, dict):
+        return {str(key).replace("/", "|"): _storable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        if all(isinstance(item, str) for item in value):
+            return np.array(value, dtype=object)
+        return json.dumps(value)
+    return "" if value is None else value
+
+
+def _plain_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """Text columns as plain strings with NaN, whatever pandas made of them."""
+    plain = frame.copy()
+    for column in plain.columns:
+        if isinstance(plain[column].dtype, pd.CategoricalDtype):
+            plain[column] = plain[column].astype(object)
+    return plain
