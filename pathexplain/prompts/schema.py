@@ -150,7 +150,7 @@ def _explain(item: ErrorDetails) -> str:
 
 
 def _rule(item: ErrorDetails) -> str:
-    """What a value must be, by the kind of error."""
+    """Say what a value must be, by the kind of error."""
     kind, location = item["type"], item["loc"]
     if kind == "string_pattern_mismatch":
         blank = item.get("ctx", {}).get("pattern") == r"\S"

@@ -1,0 +1,122 @@
+"""The two analyses of a cohort: options, one call, and the paths of the report.
+
+Heavy imports stay inside the functions, so that `--help` needs none of them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - cyclopts reads the annotations
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from pathexplain.cli.output import say
+
+__all__ = ["importance", "survival"]
+
+Column = Annotated[str, Parameter(required=True)]
+Names = Annotated[tuple[str, ...], Parameter(show_default=False)]
+
+
+def importance(
+    cohort: Path,
+    /,
+    *,
+    target: Column,
+    groups: str | None = None,
+    covariates: Names = (),
+    clinical: Path | None = None,
+    patient: str = "patient_id",
+    out: Path | None = None,
+    seed: int = 0,
+) -> None:
+    """Ask which features a diagnosis rests on; write a report and its numbers.
+
+    Parameters
+    ----------
+    cohort
+        Run folder, .h5ad, or CSV with one row a patient.
+    target
+        Clinical column to predict.
+    groups
+        Clinical column, such as the site, whose values are kept together in a fold.
+    covariates
+        Clinical columns to compare with; several with commas, or the option again.
+    clinical
+        CSV with one row a patient, joined to the cohort.
+    patient
+        Column that names the patient.
+    out
+        Folder of the report. Default: importance/ beside the cohort's table.
+    seed
+        Seed of folds, models and permutations.
+    """
+    from pathexplain.cohort import read_cohort
+    from pathexplain.diagnosis import importance as run
+    from pathexplain.report import write_report
+
+    table = read_cohort(cohort, clinical=clinical, patient=patient)
+    result = run(table, target=target, groups=groups, covariates=_names(covariates), seed=seed)
+    _show_paths(write_report(result, _report_folder(out, cohort, "importance")))
+
+
+def survival(  # noqa: PLR0913 - one parameter an option
+    cohort: Path,
+    /,
+    *,
+    time: Column,
+    event: Column,
+    covariates: Names = (),
+    strata: str | None = None,
+    clinical: Path | None = None,
+    patient: str = "patient_id",
+    out: Path | None = None,
+    seed: int = 0,
+) -> None:
+    """Ask which features carry survival; write a report and its numbers.
+
+    Parameters
+    ----------
+    cohort
+        Run folder, .h5ad, or CSV with one row a patient.
+    time
+        Clinical column with the time to event or to the end of follow-up.
+    event
+        Clinical column that is 1 where the event was seen, 0 where follow-up ended.
+    covariates
+        Clinical columns to adjust for; several with commas, or the option again.
+    strata
+        Clinical column whose values have baseline hazards of their own.
+    clinical
+        CSV with one row a patient, joined to the cohort.
+    patient
+        Column that names the patient.
+    out
+        Folder of the report. Default: survival/ beside the cohort's table.
+    seed
+        Seed of all resampling.
+    """
+    from pathexplain.cohort import read_cohort
+    from pathexplain.prognosis import survival as run
+    from pathexplain.report import write_report
+
+    table = read_cohort(cohort, clinical=clinical, patient=patient)
+    options: dict[str, Any] = {"covariates": _names(covariates), "strata": strata, "seed": seed}
+    result = run(table, time=time, event=event, **options)
+    _show_paths(write_report(result, _report_folder(out, cohort, "survival")))
+
+
+def _names(given: tuple[str, ...]) -> tuple[str, ...]:
+    """Split names that were given with commas."""
+    return tuple(name.strip() for item in given for name in item.split(",") if name.strip())
+
+
+def _report_folder(out: Path | None, cohort: Path, name: str) -> Path:
+    """Folder of a report from the option, else beside the cohort's table."""
+    return out if out is not None else (cohort if cohort.is_dir() else cohort.parent) / name
+
+
+def _show_paths(paths: tuple[Path, Path]) -> None:
+    """Print the files of a report, the page last, where the eye is."""
+    for path in paths:
+        say(path)

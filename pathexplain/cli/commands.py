@@ -1,0 +1,274 @@
+"""One function a command: its options, one call, and what it prints.
+
+Heavy imports stay inside the functions, so that `--help` needs none of them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from pathexplain.cli.output import SlideProgress, columns, note, say, say_json
+from pathexplain.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathexplain.extraction.manifest import RunSummary
+    from pathexplain.prompts import PromptsCheck, PromptSet
+
+__all__ = [
+    "check",
+    "demo",
+    "evaluate",
+    "extract",
+    "features",
+    "train",
+    "vocabulary",
+]
+
+DEFAULT_RUN = Path("pathexplain-run")
+
+Json = Annotated[bool, Parameter("--json", show_default=False)]
+Flag = Annotated[bool, Parameter(show_default=False)]
+
+
+def extract(
+    *slides: Path,
+    prompts: Path,
+    out: Path | None = None,
+    segmentor: str | None = None,
+    mpp: float | None = None,
+    device: str = "auto",
+    patients: Path | None = None,
+    overwrite: Flag = False,
+    as_json: Json = False,
+) -> int:
+    """Segment slides by prompts, measure every object, write stores and tables.
+
+    A slide that is done already is skipped, so the same command resumes an interrupted run.
+
+    Parameters
+    ----------
+    slides
+        Slides or folders. Default: the prompts file's, else all images of the working folder.
+    prompts
+        Prompts file (YAML).
+    out
+        Run folder. Default: the prompts file's, else ./pathexplain-run.
+    segmentor
+        "compact", "stain" or a checkpoint folder. Default: the prompts file's, else compact.
+    mpp
+        Resolution of the slides, um per pixel, for files that do not say it.
+    device
+        "auto", "cpu", "cuda" or "mps"; auto takes a GPU where there is one.
+    patients
+        CSV with slide_id, patient_id and clinical columns. Default: each slide is a patient.
+    overwrite
+        Extract again what was made from other inputs or options.
+    as_json
+        Print the summary of the run as JSON.
+    """
+    from pathexplain.extraction import extract as run
+    from pathexplain.prompts import read_prompts
+
+    prompt_set = read_prompts(prompts)
+    for warning in prompt_set.warnings:
+        note(f"warning: {warning}")
+    if not slides and not prompt_set.slides:
+        note(f"no slides named: taking every readable image of {Path.cwd()}")
+    with SlideProgress() as progress:
+        summary = run(
+            slides or None,
+            prompts=prompt_set,
+            out=_run_folder(out, prompt_set),
+            segmentor=segmentor,
+            mpp=mpp,
+            device=device,
+            patients=patients,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    _show_run(summary, as_json=as_json)
+    return summary.exit_code
+
+
+def check(prompts: Path | None = None, /, *, as_json: Json = False, schema: Flag = False) -> int:
+    """Check a prompts file: every fault at once, as file:line.
+
+    Parameters
+    ----------
+    prompts
+        Prompts file (YAML).
+    as_json
+        Print faults, warnings and what the file says as JSON.
+    schema
+        Print the JSON schema of prompts files instead, for editors.
+    """
+    from pathexplain.prompts import check_prompts, json_schema
+
+    if schema:
+        say_json(json_schema())
+        return 0
+    if prompts is None:
+        message = "check: give a prompts file, or --schema"
+        raise ConfigError(message)
+    found = check_prompts(prompts)
+    if as_json:
+        _say_check(found)
+    else:
+        _show_check(found)
+    return 0 if found.prompt_set is not None else ConfigError.exit_code
+
+
+def features(*, markdown: Flag = False, as_json: Json = False) -> None:
+    """List every feature: unit, definition, source.
+
+    Parameters
+    ----------
+    markdown
+        Print the page docs/features.md.
+    as_json
+        Print one JSON object a feature.
+    """
+    from pathexplain.features import feature_dictionary, features_markdown
+
+    if markdown:
+        say(features_markdown().rstrip("\n"))
+        return
+    table = feature_dictionary()
+    if as_json:
+        say_json(table.to_dict(orient="records"))
+        return
+    shown = table[["name", "unit", "definition"]].drop_duplicates()
+    say(columns([("name", "unit", "definition"), *shown.itertuples(index=False, name=None)]))
+
+
+def vocabulary(*, regions: Flag = False, as_json: Json = False) -> None:
+    """List the objects that prompts may name, with their synonyms.
+
+    Parameters
+    ----------
+    regions
+        List regions of the body instead.
+    as_json
+        Print both as JSON.
+    """
+    from pathexplain.vocabulary import OBJECTS, REGIONS
+
+    if as_json:
+        say_json({"objects": list(OBJECTS.values()), "regions": REGIONS})
+        return
+    if regions:
+        say(columns((name, ", ".join(words)) for name, words in REGIONS.items()))
+        return
+    rows = [("object", "structure", "kind", "also")]
+    rows += [(t.name, t.structure, t.kind, ", ".join(t.synonyms)) for t in OBJECTS.values()]
+    say(columns(rows))
+
+
+def demo(*, out: Path = Path("pathexplain-demo"), seed: int = 0) -> None:
+    """Run all stages on a phantom cohort with planted effects and one real image.
+
+    Parameters
+    ----------
+    out
+        Folder of the demo.
+    seed
+        Seed of the phantom cohort.
+    """
+    from pathexplain.demo import run_demo
+
+    say(run_demo(out, seed=seed))
+
+
+def train(config: Path, /) -> None:
+    """Train a segmentor; resumes where it stopped.
+
+    Parameters
+    ----------
+    config
+        Training configuration (YAML).
+    """
+    from pathexplain.segmentor.training import train as run
+
+    say(run(config))
+
+
+def evaluate(
+    segmentor: str = "compact", /, *, data: Path, out: Path | None = None, device: str = "auto"
+) -> None:
+    """Measure a segmentor against annotated images, by category and source.
+
+    Parameters
+    ----------
+    segmentor
+        "compact", "stain" or a checkpoint folder.
+    data
+        Folder of annotated images.
+    out
+        JSON file to write. Default: print it.
+    device
+        "auto", "cpu", "cuda" or "mps".
+    """
+    from pathexplain.segmentor.evaluation import evaluate as run
+
+    result = run(segmentor, data=data, device=device)
+    if out is None:
+        say_json(result)
+        return
+    from pathexplain.serialization import write_json
+
+    say(write_json(out, result))
+
+
+def _run_folder(out: Path | None, prompts: PromptSet) -> Path:
+    """Run folder from the option, the prompts file, or the default, which is said."""
+    if out is not None:
+        return out
+    if prompts.out is not None:
+        return prompts.out
+    note(f"no run folder named: writing to ./{DEFAULT_RUN}")
+    return DEFAULT_RUN
+
+
+def _show_run(summary: RunSummary, *, as_json: bool) -> None:
+    """Print the run folder, or all of the summary, and what failed."""
+    for warning in summary.warnings:
+        note(f"warning: {warning}")
+    for slide in summary.slides:
+        if slide.status == "failed":
+            note(f"failed: {slide.slide_id}: {slide.reason}")
+    counts = dict.fromkeys(("done", "skipped", "failed"), 0)
+    for slide in summary.slides:
+        counts[slide.status] += 1
+    note(", ".join(f"{count} {word}" for word, count in counts.items() if count))
+    if as_json:
+        say_json(summary)
+    else:
+        say(summary.out)
+
+
+def _show_check(found: PromptsCheck) -> None:
+    """Print faults and warnings to stderr, and what a good file says to stdout."""
+    for fault in found.faults:
+        note(fault)
+    for warning in found.warnings:
+        note(f"warning: {warning}")
+    prompts = found.prompt_set
+    if prompts is None:
+        note(f"{len(found.faults)} faults" if len(found.faults) > 1 else "1 fault")
+        return
+    rows = [("name", "kind", "threshold", "min_area_um2", "reads as")]
+    rows += [
+        (p.name, p.kind, f"{p.threshold:g}", f"{p.min_area_um2:g}", p.canonical)
+        for p in prompts.prompts
+    ]
+    say(columns(rows))
+    say(f"mpp {prompts.mpp:g} um per pixel; features: {', '.join(prompts.features)}")
+
+
+def _say_check(found: PromptsCheck) -> None:
+    """Print a check as JSON."""
+    lists = {"faults": found.faults, "warnings": found.warnings}
+    say_json({"path": found.path, "ok": not found.faults, **lists, "prompts": found.prompt_set})
