@@ -6,24 +6,29 @@ from another patient, so that a reader sees what a number means.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from skimage.measure import find_contours
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["LEVELS", "RULE", "Crop", "Exemplar", "outline_path", "pick_exemplars"]
+__all__ = ["FIELD_RULE", "LEVELS", "RULE", "Crop", "Exemplar", "outline_path", "pick_exemplars"]
 
 LEVELS: Mapping[str, float] = {"low": 0.05, "middle": 0.50, "high": 0.95}
 RULE = (
     "Rule: of all measured objects of the prompt, those whose value is nearest to the 5th, 50th "
     "and 95th percentile of the pooled values; at most one object a patient in a row, ties by "
     "slide and object number. Nobody chose them by eye."
+)
+FIELD_RULE = (
+    "For a feature of the slide as a whole (a density, a share): the slides nearest to the 5th, "
+    "50th and 95th percentile over slides, at most one a patient in a row."
 )
 
 

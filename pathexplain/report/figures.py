@@ -8,15 +8,17 @@ from __future__ import annotations
 import base64
 import io
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
-import numpy as np
 from markupsafe import Markup, escape
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from PIL import Image
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["INK", "figure_markup", "new_figure", "png_uri"]
 
@@ -99,7 +101,7 @@ def figure_markup(figure: Figure, *, alt: str, name: str) -> Markup:
     opening = re.sub(r'\s(?:width|height)="[^"]*pt"', "", opening)
     width_px = figure.get_size_inches()[0] * 96
     title = escape(alt)
-    return Markup(  # noqa: S704 - matplotlib escapes its texts, `alt` is escaped above
+    return Markup(
         f'{opening} role="img" aria-label="{title}" style="max-width:{width_px:.0f}px">{rest}'
     )
 

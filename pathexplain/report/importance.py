@@ -5,10 +5,9 @@ Not for computing: every number comes from the result as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from pathexplain.report import plots
+from pathexplain.report import importance_plots, plots
 from pathexplain.report.figures import figure_markup
 from pathexplain.report.page import Fact, Page, Section, render, render_page
 from pathexplain.report.wording import (
@@ -21,6 +20,8 @@ from pathexplain.report.wording import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from markupsafe import Markup
 
     from pathexplain.diagnosis.result import (
@@ -121,13 +122,18 @@ def importance_facts(result: ImportanceResult) -> list[Fact]:
 
 def importance_sections(result: ImportanceResult, *, prefix: str = "importance") -> list[Section]:
     """Build the sections of an importance result; `prefix` keeps ids unique on a shared page."""
-    sections = [
-        Section("How well it works on unseen patients", f"{prefix}-held-out", _held_out(result, prefix)),
+    return [
+        Section(
+            "How well it works on unseen patients", f"{prefix}-held-out", _held_out(result, prefix)
+        ),
         Section("What the models rest on", f"{prefix}-rest", _rest(result, prefix)),
         Section("One feature at a time", f"{prefix}-univariate", _univariate(result)),
-        Section("Patients and folds", f"{prefix}-patients", render("importance_patients.html", result=result)),
+        Section(
+            "Patients and folds",
+            f"{prefix}-patients",
+            render("importance_patients.html", result=result),
+        ),
     ]
-    return sections
 
 
 def _held_out(result: ImportanceResult, prefix: str) -> Markup:
@@ -135,7 +141,7 @@ def _held_out(result: ImportanceResult, prefix: str) -> Markup:
     best = best_model(result)
     figures = []
     if best is not None:
-        figures.append(_roc_figure(best, prefix))
+        figures.append((_roc_figure(best, prefix), "Receiver operating curve"))
         figures.extend(_calibration_figures(best.calibration, prefix))
     names = [metric.label for metric in result.models[0].metrics] if result.models else []
     return render(
@@ -161,28 +167,32 @@ def _roc_figure(best: ModelResult, prefix: str) -> Markup:
         for curve in best.roc
     ]
     alt = "Receiver operating curve: " + join_words([curve.label for curve in curves])
-    return figure_markup(plots.roc_plot(curves), alt=alt, name=f"{prefix}-roc")
+    return figure_markup(importance_plots.roc_plot(curves), alt=alt, name=f"{prefix}-roc")
 
 
-def _calibration_figures(curves: Sequence[CalibrationCurve], prefix: str) -> list[Markup]:
-    """Give one calibration plot a class."""
+def _calibration_figures(
+    curves: Sequence[CalibrationCurve], prefix: str
+) -> list[tuple[Markup, str]]:
+    """Give one calibration plot a class, with its caption."""
     return [
-        figure_markup(
-            plots.calibration_plot(
-                [
-                    (
-                        point.predicted,
-                        plots.Interval(
-                            "", point.observed.value, point.observed.low, point.observed.high
-                        ),
-                        point.n,
-                    )
-                    for point in curve.points
-                ],
-                class_name=curve.class_name,
+        (
+            figure_markup(
+                importance_plots.calibration_plot(
+                    [
+                        (
+                            point.predicted,
+                            plots.Interval(
+                                "", point.observed.value, point.observed.low, point.observed.high
+                            ),
+                            point.n,
+                        )
+                        for point in curve.points
+                    ]
+                ),
+                alt=f"Calibration of {curve.class_name}: observed against predicted probability",
+                name=f"{prefix}-calibration-{i_curve}",
             ),
-            alt=f"Calibration of {curve.class_name}: observed against predicted probability",
-            name=f"{prefix}-calibration-{i_curve}",
+            f"Calibration: {curve.class_name}",
         )
         for i_curve, curve in enumerate(curves)
     ]
@@ -223,7 +233,10 @@ def _cluster_figure(model: ModelImportance, name: str) -> Markup:
     leading = sorted(model.clusters, key=lambda one: one.rank)[:_MAX_ROWS]
     rows = [
         plots.Interval(
-            _cluster_label(one.cluster, len(one.features)), one.shap.value, one.shap.low, one.shap.high
+            _cluster_label(one.cluster, len(one.features)),
+            one.shap.value,
+            one.shap.low,
+            one.shap.high,
         )
         for one in leading
     ]
@@ -240,7 +253,7 @@ def _swarm_figure(model: ModelImportance, name: str) -> Markup | None:
         return None
     class_name = model.beeswarms[0].class_name
     swarms = [one for one in model.beeswarms if one.class_name == class_name][:_MAX_ROWS]
-    figure = plots.beeswarm_plot(
+    figure = importance_plots.beeswarm_plot(
         [list(row) for row in zip(*(one.shap for one in swarms), strict=True)],
         [list(row) for row in zip(*(one.values for one in swarms), strict=True)],
         labels=[readable_feature(one.feature, unit=one.unit) for one in swarms],
@@ -252,7 +265,7 @@ def _swarm_figure(model: ModelImportance, name: str) -> Markup | None:
 
 def _dose_figure(dose: DoseCurve, name: str) -> Markup:
     """Predicted probability against one feature."""
-    figure = plots.dose_plot(
+    figure = importance_plots.dose_plot(
         dose.grid,
         dose.probability,
         value_label=readable_feature(dose.feature, unit=dose.unit),
@@ -269,8 +282,8 @@ def _dose_figure(dose: DoseCurve, name: str) -> Markup:
 
 
 def _univariate(result: ImportanceResult) -> Markup:
-    """Tests of single features, strongest first; the ones that could not be made stay listed."""
-    ordered = sorted(result.univariate, key=lambda one: (one.p_value != one.p_value, one.p_value))  # noqa: PLR0124 - NaN last
+    """Table of single-feature tests, strongest first, the ones that could not be made last."""
+    ordered = sorted(result.univariate, key=lambda one: (one.p_value != one.p_value, one.p_value))
     return render("importance_univariate.html", tests=ordered, found=_FOUND_Q, n_shown=_MAX_ROWS)
 
 

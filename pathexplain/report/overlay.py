@@ -5,18 +5,21 @@ Not for reading slides or stores; arrays in, an array out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.segmentation import find_boundaries
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
 __all__ = ["OUTLINE_COLORS", "outlines"]
 
-# Okabe & Ito (2008), "Color universal design": distinguishable with the common color vision deficiencies;
-# ordered by contrast against the pinks and purples of H&E.
+# Okabe & Ito (2008), "Color universal design": told apart with the common color vision
+# deficiencies; ordered by contrast against the pinks and purples of H&E.
 OUTLINE_COLORS: tuple[tuple[int, int, int], ...] = (
     (0, 158, 115),
     (240, 228, 66),

@@ -6,10 +6,9 @@ Not for computing: every number comes from the result as it is.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from pathexplain.report import plots
+from pathexplain.report import plots, survival_plots
 from pathexplain.report.figures import figure_markup
 from pathexplain.report.page import Fact, Page, Section, render, render_page
 from pathexplain.report.wording import (
@@ -21,6 +20,8 @@ from pathexplain.report.wording import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from markupsafe import Markup
 
     from pathexplain.prognosis.result import (
@@ -52,8 +53,8 @@ def survival_html(result: SurvivalResult, *, extra: Iterable[Section] = ()) -> s
     """
     page = Page(
         kind="Survival",
-        title=f"Which features carry {result.event} over {result.time}?",
-        lead=result.headline,
+        title="Which features carry survival?",
+        lead=f"Event: {result.event}; time: {result.time}. {result.headline}",
         facts=survival_facts(result),
         warnings=[note.text for note in result.notes if note.level == "warning"],
         sections=[*survival_sections(result), *extra],
@@ -73,12 +74,21 @@ def survival_facts(result: SurvivalResult) -> list[Fact]:
     lost = sum(one.n for one in cohort.lost)
     return [
         _headline(result),
-        Fact("Patients", str(cohort.n), f"of {cohort.n_input}; {lost} lost" if lost else "none lost"),
-        Fact("Events", str(cohort.events), f"{format_number(100 * cohort.events / cohort.n, digits=2)} % of patients" if cohort.n else ""),
+        Fact(
+            "Patients", str(cohort.n), f"of {cohort.n_input}; {lost} lost" if lost else "none lost"
+        ),
+        Fact(
+            "Events",
+            str(cohort.events),
+            f"{format_number(100 * cohort.events / cohort.n, digits=2)} % of patients"
+            if cohort.n
+            else "",
+        ),
         Fact(
             f"Median follow-up ({cohort.time_unit})",
-            _interval(cohort.median_follow_up),
-            "reverse Kaplan\N{EN DASH}Meier, 95 % interval",
+            format_number(cohort.median_follow_up.value),
+            f"95 % interval {format_number(cohort.median_follow_up.low)} to "
+            f"{format_number(cohort.median_follow_up.high)}; reverse Kaplan\N{EN DASH}Meier",
         ),
         Fact(
             "Features found",
@@ -113,7 +123,10 @@ def _headline(result: SurvivalResult) -> Fact:
     validation = result.validation
     if validation is None:
         return Fact(label, "none", result.validation_reason, is_headline=True)
-    note = f"{validation.n_repeats} × {validation.n_splits} folds, the whole selection repeated in each; guessing gives 0.5"
+    note = (
+        f"{validation.n_repeats} × {validation.n_splits} folds, the whole selection repeated in "
+        "each; guessing gives 0.5"
+    )
     if validation.gain is not None:
         note += f"; gain over covariates alone {_interval(validation.gain)}"
     return Fact(label, _interval(validation.c_index), note, is_headline=True)
@@ -137,7 +150,7 @@ def _screen(result: SurvivalResult, prefix: str) -> Markup:
 def _volcano(result: SurvivalResult, prefix: str) -> Markup:
     """Effect against p of the whole family."""
     rows = result.screen.rows
-    figure = plots.volcano_plot(
+    figure = survival_plots.volcano_plot(
         [_log(row.hr_per_sd.value) for row in rows],
         [row.p for row in rows],
         is_found=[row.is_discovery for row in rows],
@@ -182,15 +195,15 @@ def _kaplan_meier(panel: KaplanMeier, result: SurvivalResult, *, name: str) -> M
         plots.Curve(group.label, group.time, group.survival, group.low, group.high, group.at_risk)
         for group in panel.groups
     ]
-    figure = plots.survival_plot(
+    figure = survival_plots.survival_plot(
         curves,
         at_risk_times=panel.ticks,
-        time_label=f"{readable_feature(result.time, with_unit=False)} ({result.cohort.time_unit})",
+        time_label=_time_label(result),
         value_label=f"share without {result.event}",
         censored=[group.censored_at for group in panel.groups],
     )
     alt = f"{panel.title}: " + "; ".join(
-        f"{group.label}, {group.n} patients, {group.events} events, median {_interval(group.median)}"
+        f"{group.label}: n {group.n}, {group.events} events, median {_interval(group.median)}"
         for group in panel.groups
     )
     return figure_markup(figure, alt=alt, name=name)
@@ -201,6 +214,13 @@ def _final(result: SurvivalResult, prefix: str) -> Markup:
     rows = [row for row in result.forest if row.panel == "final"]
     figure = _forest(rows, found=None, name=f"{prefix}-final-forest") if rows else None
     return render("survival_final.html", result=result, figure=figure, words=_interval, p=format_p)
+
+
+def _time_label(result: SurvivalResult) -> str:
+    """Name of the time column with its unit, said once."""
+    unit = result.cohort.time_unit
+    words = readable_feature(result.time, with_unit=False).removesuffix(unit).strip() or "time"
+    return f"{words} ({unit})"
 
 
 def _interval(one: WithInterval) -> str:

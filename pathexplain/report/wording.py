@@ -6,7 +6,10 @@ Not for computing: what comes in goes out in fewer digits. Undefined numbers bec
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = [
     "DASH",
@@ -31,15 +34,18 @@ _UNIT_SIGNS = {
     "1": "",
     "none": "",
     "dimensionless": "",
+    "count": "",
     "um": "µm",
     "um2": "µm²",
     "um^2": "µm²",
     "1/um": "1/µm",
     "mm2": "mm²",
     "1/mm2": "per mm²",
-    "per_mm2": "per mm²",
+    "1/mm^2": "per mm²",
     "od": "optical density",
 }
+_FEATURE_WORDS = {"n": "number of objects"}
+_WHOLE = "total"
 _WORDS = {
     "mean": "mean",
     "median": "median",
@@ -48,7 +54,6 @@ _WORDS = {
     "skewness": "skewness",
     "p10": "10th percentile",
     "p90": "90th percentile",
-    "n": "number",
 }
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _FEATURE_PARTS = 4
@@ -82,7 +87,7 @@ def readable_feature(name: str, *, unit: str | None = None, with_unit: bool = Tr
     --------
     >>> readable_feature("lymphocyte.shape.area_um2.median")
     'lymphocyte: area, median (µm²)'
-    >>> readable_feature("lymphocyte.aggregate.density_per_mm2")
+    >>> readable_feature("lymphocyte.aggregate.density_per_mm2.total", unit="1/mm^2")
     'lymphocyte: density (per mm²)'
     >>> readable_feature("tumor_size", unit="cm")
     'tumor size (cm)'
@@ -91,8 +96,8 @@ def readable_feature(name: str, *, unit: str | None = None, with_unit: bool = Tr
     feature = parts[-1] if len(parts) < _FEATURE_PARTS else parts[-2]
     stem, suffix_unit = _split_unit(feature)
     shown = readable_unit(unit) if unit is not None else suffix_unit
-    words = _spaced(stem)
-    if len(parts) >= _FEATURE_PARTS:
+    words = _FEATURE_WORDS.get(stem, _spaced(stem))
+    if len(parts) >= _FEATURE_PARTS and parts[-1] != _WHOLE:
         words += f", {_WORDS.get(parts[-1], _spaced(parts[-1]))}"
     if len(parts) > 1:
         words = f"{_spaced(parts[0])}: {words}"
@@ -114,8 +119,7 @@ def format_number(value: float | None, *, digits: int = 3) -> str:
         return _scientific(value, digits=digits)
     if magnitude == 0:
         return "0"
-    decimals = max(0, digits - 1 - int(f"{magnitude:.{digits - 1}e}".split("e")[1]))
-    return f"{value:,.{decimals}f}".replace("-", "\N{MINUS SIGN}")
+    return _fixed(value, decimals=_decimals(magnitude, digits=digits))
 
 
 def format_p(p: float | None) -> str:
@@ -138,17 +142,44 @@ def format_p(p: float | None) -> str:
 def format_interval(
     value: float | None, low: float | None, high: float | None, *, digits: int = 3
 ) -> str:
-    """Write a value with its interval.
+    """Write a value with its interval, all three with the same number of decimals.
 
     Examples
     --------
     >>> format_interval(1.523, 1.1, 2.104)
     '1.52 (1.10 to 2.10)'
+    >>> format_interval(0.1, -0.02, 0.2, digits=2)
+    '0.10 (−0.02 to 0.20)'
     """
     if value is None or not math.isfinite(value):
         return DASH
-    bounds = f"{format_number(low, digits=digits)} to {format_number(high, digits=digits)}"
-    return f"{format_number(value, digits=digits)} ({bounds})"
+    finite = sorted(
+        abs(one) for one in (value, low, high) if one is not None and math.isfinite(one)
+    )
+    middle = finite[len(finite) // 2]
+    if middle >= 1e6 or 0 < middle < 10.0 ** (-digits):  # noqa: PLR2004 - powers of ten read better
+        first, lower, upper = (format_number(one, digits=digits) for one in (value, low, high))
+    else:
+        decimals = _decimals(middle, digits=digits)
+        first, lower, upper = (_fixed(one, decimals=decimals) for one in (value, low, high))
+    return f"{first} ({lower} to {upper})"
+
+
+def _decimals(magnitude: float, *, digits: int) -> int:
+    """Count the decimals that show `digits` significant figures."""
+    if magnitude == 0:
+        return digits - 1
+    return max(0, digits - 1 - int(f"{magnitude:.{digits - 1}e}".split("e")[1]))
+
+
+def _fixed(value: float | None, *, decimals: int) -> str:
+    """Write with a given number of decimals and a true minus sign; never minus zero."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    text = f"{value:,.{decimals}f}"
+    if float(text.replace(",", "")) == 0:
+        text = text.removeprefix("-")
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def _scientific(value: float, *, digits: int) -> str:

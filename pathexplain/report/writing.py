@@ -5,17 +5,18 @@ Not for choosing what a page shows; `survival` and `importance` do that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pathexplain.diagnosis.result import ImportanceResult
+from pathexplain.prognosis.result import SurvivalResult
 from pathexplain.report.importance import importance_html
 from pathexplain.report.survival import survival_html
 from pathexplain.serialization import write_json, write_text
 
 if TYPE_CHECKING:
-    from pathexplain.diagnosis.result import ImportanceResult
-    from pathexplain.prognosis.result import SurvivalResult
+    from collections.abc import Iterable
+
     from pathexplain.report.page import Section
 
 __all__ = ["write_report"]
@@ -50,9 +51,9 @@ def write_report(
     TypeError
         If the result is of no kind that has a page.
     """
-    if hasattr(result, "screen"):
+    if isinstance(result, SurvivalResult):
         base, html = name or "survival", survival_html(result, extra=extra)
-    elif hasattr(result, "target"):
+    elif isinstance(result, ImportanceResult):
         base, html = name or "importance", importance_html(result, extra=extra)
     else:
         message = f"no page for a {type(result).__name__}; give a survival or importance result"

@@ -16,9 +16,14 @@ EVIL = "<script>alert(1)</script>"
 def test_everything_a_caller_hands_over_is_escaped() -> None:
     html = render_page(
         Page(
-            kind=EVIL, title=EVIL, lead=EVIL, facts=[Fact(EVIL, EVIL, EVIL)], warnings=[EVIL],
+            kind=EVIL,
+            title=EVIL,
+            lead=EVIL,
+            facts=[Fact(EVIL, EVIL, EVIL)],
+            warnings=[EVIL],
             sections=[Section(EVIL, "a", Markup("<p>body</p>")), Section("b", "b", Markup(""))],
-            provenance={EVIL: EVIL}, notice=EVIL,
+            provenance={EVIL: EVIL},
+            notice=EVIL,
         )
     )
     assert "<script" not in html
@@ -28,8 +33,14 @@ def test_everything_a_caller_hands_over_is_escaped() -> None:
 
 def test_warnings_and_facts_come_before_the_sections() -> None:
     html = render_page(
-        Page("Kind", "Title", "", [Fact("C-index", "0.7")], ["few events"],
-             [Section("Curves", "curves", Markup(""))])
+        Page(
+            "Kind",
+            "Title",
+            "",
+            [Fact("C-index", "0.7")],
+            ["few events"],
+            [Section("Curves", "curves", Markup(""))],
+        )
     )
     places = [html.index(text) for text in ("<h1>", "few events", "C-index", 'id="curves"')]
     assert places == sorted(places)
@@ -38,8 +49,16 @@ def test_warnings_and_facts_come_before_the_sections() -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (0.000123, "1.23×10⁻⁴"), (0.0123, "0.0123"), (0.0, "0"), (-0.5, "−0.500"), (12.34, "12.3"),
-        (123456.0, "123,456"), (1.2e7, "1.20×10⁷"), (math.inf, "–"), (None, "–"), (9.999, "10.0"),
+        (0.000123, "1.23×10⁻⁴"),
+        (0.0123, "0.0123"),
+        (0.0, "0"),
+        (-0.5, "−0.500"),
+        (12.34, "12.3"),
+        (123456.0, "123,456"),
+        (1.2e7, "1.20×10⁷"),
+        (math.inf, "–"),
+        (None, "–"),
+        (9.999, "10.0"),
     ],
 )
 def test_numbers(value: float | None, text: str) -> None:
@@ -47,7 +66,8 @@ def test_numbers(value: float | None, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("p", "text"), [(0.5, "0.50"), (0.0499, "0.050"), (0.0012, "0.0012"), (1e-9, "1.0×10⁻⁹"), (0.0, "0")]
+    ("p", "text"),
+    [(0.5, "0.50"), (0.0499, "0.050"), (0.0012, "0.0012"), (1e-9, "1.0×10⁻⁹"), (0.0, "0")],
 )
 def test_p_values(p: float, text: str) -> None:
     assert wording.format_p(p) == text
