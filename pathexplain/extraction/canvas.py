@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pathexplain.prompts import Prompt
-    from pathexplain.segmentor import Segmentation
+    from pathexplain.segmentor.segmentation import Segmentation
     from pathexplain.slides import TileWindow
 
 __all__ = ["SlideCanvas"]

@@ -16,7 +16,7 @@ from pathexplain.slides import is_slide, slide_name
 
 if TYPE_CHECKING:
     from pathexplain.prompts import PromptSet
-    from pathexplain.segmentor import Segmentor
+    from pathexplain.segmentor.backends import Segmentor
 
 __all__ = ["STORE_VERSION", "changes", "config_inputs", "find_slides", "fingerprint"]
 

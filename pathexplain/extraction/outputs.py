@@ -13,7 +13,7 @@ from pathexplain.extraction.tables import cohort_table, slides_table
 from pathexplain.serialization import replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from pathexplain.extraction.manifest import Manifest
@@ -43,31 +43,40 @@ def write_tables(
         return None, warnings
     manifest.run = {**manifest.run, "warnings": list(warnings)}
     manifest.write()
-    described = {"provenance": about, "flow": flow(manifest, patients), "warnings": list(warnings)}
-    tables = [read_slide_table(out / str(record.store)) for record in done]
-    slides = slides_table(tables, about=described)
+    tables = {item.slide_id: read_slide_table(out / str(item.store)) for item in done}
+    usable = [
+        name
+        for name, table in tables.items()
+        if name in patients.patient_of and float(table.obs["tissue_area_mm2"].iloc[0]) > 0
+    ]
+    counted = flow(manifest, patients, usable=usable)
+    described = {"provenance": about, "flow": counted, "warnings": list(warnings)}
+    slides = slides_table(list(tables.values()), about=described)
     with replacing(out / SLIDES_FILE) as temporary:
         slides.write_h5ad(temporary)
-    if not any(name in patients.patient_of for name in slides.obs_names):
+    if not usable:
         return None, warnings
-    cohort = cohort_table(slides, patients, about=described)
+    cohort = cohort_table(slides[usable], patients, about=described)
     with replacing(out / COHORT_FILE) as temporary:
         cohort.write_h5ad(temporary)
     return out / COHORT_FILE, warnings
 
 
-def flow(manifest: Manifest, patients: PatientTable) -> dict[str, Any]:
+def flow(manifest: Manifest, patients: PatientTable, *, usable: Sequence[str]) -> dict[str, Any]:
     """Count slides and patients, and name those that were lost, with the reason."""
     done = [item.slide_id for item in manifest.slides.values() if item.status == "done"]
     failed = [item for item in manifest.slides.values() if item.status == "failed"]
-    used = [name for name in done if name in patients.patient_of]
+    owned = [name for name in done if name in patients.patient_of]
+    used = {patients.patient_of[name] for name in usable}
     return {
         "n_slides": len(manifest.slides),
         "n_slides_done": len(done),
-        "n_slides_used": len(used),
-        "n_patients": len({patients.patient_of[name] for name in used}),
+        "n_slides_used": len(usable),
+        "n_patients": len(used),
         "slides_failed": [f"{item.slide_id}: {item.reason}" for item in failed],
         "slides_without_patient": [name for name in done if name not in patients.patient_of],
+        "slides_without_tissue": [name for name in owned if name not in usable],
+        "patients_without_features": sorted(set(patients.patient_of.values()) - used),
         "is_slide_as_patient": patients.is_assumed,
     }
 

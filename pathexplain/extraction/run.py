@@ -21,13 +21,13 @@ from pathexplain.extraction.slide import Progress, Tiling, extract_slide
 from pathexplain.extraction.store import read_attributes, write_store
 from pathexplain.prompts import PromptSet, read_prompts
 from pathexplain.provenance import Provenance, collect
-from pathexplain.segmentor import load_segmentor
+from pathexplain.segmentor.backends import load_segmentor
 from pathexplain.slides import open_slide
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pathexplain.segmentor import Segmentor
+    from pathexplain.segmentor.backends import Segmentor
 
 __all__ = ["extract"]
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pathexplain.prompts import Prompt, PromptSet
-    from pathexplain.segmentor import Segmentor
+    from pathexplain.segmentor.backends import Segmentor
     from pathexplain.slides import Slide, Tissue
 
 __all__ = ["Progress", "Tiling", "extract_slide"]
@@ -119,6 +119,8 @@ def extract_slide(
         {item.prompt.name: item.objects for item in results},
         states={item.prompt.name: item.state for item in results},
         tissue_area_mm2=area_mm2,
+        families=prompts.features,
+        kinds={prompt.name: prompt.kind for prompt in prompts.prompts},
     )
     return SlideResult(
         slide_id=slide.slide_id,

@@ -11,11 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pathexplain.features import (
-    FAMILIES,
-    aggregate_patient,
-    feature_dictionary,
-)
+from pathexplain.features import PatientFeatures, aggregate_patient, feature_dictionary
 from pathexplain.serialization import to_jsonable
 
 if TYPE_CHECKING:
@@ -74,30 +70,26 @@ def _object_rows(result: SlideResult, item: PromptResult) -> pd.DataFrame:
 
 def _object_columns(columns: Sequence[str]) -> pd.DataFrame:
     """`var` of the objects table."""
-    known = {
-        name: (family.name, column.unit, column.definition, column.source)
-        for family in FAMILIES.values()
-        for name, column in zip(family.names, family.columns, strict=True)
-    }
-    rows = [known[column] for column in columns]
-    frame = pd.DataFrame(rows, columns=["family", "unit", "definition", "source"], dtype=object)
-    return frame.set_axis(list(columns), axis=0)
+    wanted = ["family", "unit", "definition", "source"]
+    return feature_dictionary().loc[list(columns), wanted].rename_axis(None)
 
 
-def feature_frame(features: Sequence[str], *, prompts: Sequence[str]) -> pd.DataFrame:
-    """`var` of slide and patient tables: what each aggregated feature is."""
-    dictionary = feature_dictionary(prompts).set_index("name")
-    frame = dictionary.reindex(pd.Index(features, dtype=object))
-    for column in VAR_COLUMNS:
-        frame[column] = frame[column].fillna("unknown").astype(str) if column in frame else "unknown"
-    return frame[list(VAR_COLUMNS)].set_axis(list(features), axis=0)
+def feature_frame(features: Sequence[str], *, kinds: Mapping[str, str]) -> pd.DataFrame:
+    """`var` of slide and patient tables: what each aggregated feature is; `kinds` of the prompts."""
+    frame = feature_dictionary(kinds).loc[list(features)].rename_axis(None)
+    frame["feature"] = [name.split(".")[2] for name in features]
+    return frame[list(VAR_COLUMNS)]
 
 
 def slide_table(result: SlideResult) -> anndata.AnnData:
-    """One row: the slide's aggregated features, with counts in ``layers["n"]``."""
+    """One row: the slide's features, counts in ``layers["n"]``, why one is NaN in ``var["reason"]``."""
     import anndata
 
     features = [str(name) for name in result.summary.index]
+    var = feature_frame(
+        features, kinds={item.prompt.name: item.prompt.kind for item in result.prompts}
+    )
+    var["reason"] = result.summary["reason"].to_numpy(object)
     obs: dict[str, Any] = {
         "tissue_area_mm2": [float(result.tissue_area_mm2)],
         "mpp": [float(result.mpp)],
@@ -109,7 +101,7 @@ def slide_table(result: SlideResult) -> anndata.AnnData:
     return anndata.AnnData(
         result.summary["value"].to_numpy(np.float64)[None],
         obs=pd.DataFrame(obs, index=[result.slide_id]),
-        var=feature_frame(features, prompts=[item.prompt.name for item in result.prompts]),
+        var=var,
         layers={"n": result.summary["n"].to_numpy(np.float64)[None]},
     )
 
@@ -121,8 +113,8 @@ def slides_table(tables: Sequence[anndata.AnnData], *, about: Mapping[str, Any])
     obs = pd.concat([table.obs for table in tables])
     stacked = anndata.AnnData(
         np.concatenate([np.asarray(table.X) for table in tables]),
-        obs=_plain_text(obs),
-        var=_plain_text(tables[0].var),
+        obs=_compact_text(obs),
+        var=_compact_text(tables[0].var[list(VAR_COLUMNS)]),
         layers={"n": np.concatenate([np.asarray(table.layers["n"]) for table in tables])},
     )
     stacked.uns["pathexplain"] = storable(about)
@@ -137,39 +129,40 @@ def cohort_table(
     Parameters
     ----------
     slides : AnnData
-        One row a slide (`slides_table`).
+        One row a slide (`slides_table`), each with a patient and with tissue.
     patients : PatientTable
     about : mapping
         Goes into ``uns["pathexplain"]``.
     """
     import anndata
 
-    kept = slides[[slide in patients.patient_of for slide in slides.obs_names]]
-    patient = pd.Series([patients.patient_of[name] for name in kept.obs_names], kept.obs_names)
-    values, counts = _by_patient(kept, patient)
-    area = kept.obs["tissue_area_mm2"].groupby(patient).sum()
-    obs = pd.DataFrame(index=pd.Index(values.index.astype(str), dtype=object))
+    result = _by_patient(slides, patients)
+    obs = pd.DataFrame(index=pd.Index(result.table.index.astype(str), dtype=object))
     if patients.clinical is not None:
         obs = obs.join(patients.clinical)
-    obs["n_slides"] = patient.value_counts().reindex(obs.index).to_numpy()
-    obs["tissue_area_mm2"] = area.reindex(obs.index).to_numpy()
+    obs["n_slides"] = result.n_slides.reindex(obs.index).to_numpy(np.int64)
+    obs["tissue_area_mm2"] = result.tissue_area_mm2.reindex(obs.index).to_numpy(np.float64)
     table = anndata.AnnData(
-        values.to_numpy(np.float64),
-        obs=_plain_text(obs),
+        result.table.to_numpy(np.float64),
+        obs=_compact_text(obs),
         var=slides.var.copy(),
-        layers={"n": counts.to_numpy(np.float64)},
+        layers={"n": result.n.to_numpy(np.float64)},
     )
     table.uns["pathexplain"] = storable(about)
     return table
 
 
-def _by_patient(
-    slides: anndata.AnnData, patient: pd.Series[str]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Feature values and counts, (patients, features)."""
-    frame = pd.DataFrame(np.asarray(slides.X), slides.obs_names, slides.var_names)
-    counts = pd.DataFrame(np.asarray(slides.layers["n"]), slides.obs_names, slides.var_names)
-    raise NotImplementedError
+def _by_patient(slides: anndata.AnnData, patients: PatientTable) -> PatientFeatures:
+    """Combine the rows of each patient."""
+    names = [str(name) for name in slides.obs_names]
+    values = pd.DataFrame(np.asarray(slides.X), names, list(slides.var_names))
+    counts = pd.DataFrame(np.asarray(slides.layers["n"]), names, list(slides.var_names))
+    return aggregate_patient(
+        values,
+        n=counts,
+        patient={name: patients.patient_of[name] for name in names},
+        tissue_area_mm2=dict(zip(names, slides.obs["tissue_area_mm2"].astype(float), strict=True)),
+    )
 
 
 def storable(about: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,10 +182,11 @@ def _storable(value: Any) -> Any:
     return "" if value is None else value
 
 
-def _plain_text(frame: pd.DataFrame) -> pd.DataFrame:
-    """Text columns as plain strings with NaN, whatever pandas made of them."""
-    plain = frame.copy()
-    for column in plain.columns:
-        if isinstance(plain[column].dtype, pd.CategoricalDtype):
-            plain[column] = plain[column].astype(object)
-    return plain
+def _compact_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """Text columns as categories of text, which h5ad files hold whatever the cells were."""
+    compact = frame.copy()
+    for column in compact.columns:
+        if compact[column].dtype == object:
+            text = compact[column].map(str, na_action="ignore")
+            compact[column] = pd.Categorical(text.to_numpy(object))
+    return compact
