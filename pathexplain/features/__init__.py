@@ -1,5 +1,33 @@
 """Morphometry: what can be measured on masks, object by object, then by slide and by patient.
 
 `registry` lists the families, `measure` runs them, `aggregate` summarizes, `dictionary` documents.
-Import from the modules: importing this package alone loads nothing heavy.
+Importing this package loads numba and pandas: do it where it is used.
 """
+
+from __future__ import annotations
+
+from pathexplain.features.aggregate import (
+    PatientFeatures,
+    aggregate_patient,
+    aggregate_slide,
+    feature_names,
+)
+from pathexplain.features.columns import Column, FeatureFamily, Law
+from pathexplain.features.dictionary import feature_dictionary, features_markdown
+from pathexplain.features.measure import ObjectFeatures, measure_objects
+from pathexplain.features.registry import FAMILIES
+
+__all__ = [
+    "FAMILIES",
+    "Column",
+    "FeatureFamily",
+    "Law",
+    "ObjectFeatures",
+    "PatientFeatures",
+    "aggregate_patient",
+    "aggregate_slide",
+    "feature_dictionary",
+    "feature_names",
+    "features_markdown",
+    "measure_objects",
+]

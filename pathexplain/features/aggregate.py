@@ -6,32 +6,36 @@ Every value carries the n it rests on; what is undefined is NaN with a reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from pathexplain.errors import FeatureError
-from pathexplain.features.columns import Column
-from pathexplain.features.measure import ObjectFeatures
-from pathexplain.features.registry import families_named
+from pathexplain.features.registry import FAMILIES, families_named
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+    from pathexplain.features.columns import Column
+    from pathexplain.features.measure import ObjectFeatures
 
 __all__ = [
     "STATES",
     "STATISTICS",
     "TOTALS",
     "PatientFeatures",
-    "SlideFeatures",
     "Statistic",
     "Total",
     "aggregate_patient",
     "aggregate_slide",
     "feature_names",
-    "stack_slides",
 ]
 
+_COUNT = ".aggregate.n.total"
 STATES = ("present", "absent", "not assessed")
 """What a segmentor says of a prompt on a slide."""
 
@@ -60,11 +64,12 @@ class Total:
 def _skewness(values: NDArray[np.float64]) -> float:
     """Sample skewness g1; NaN where all values are equal."""
     centered = values - values.mean()
-    variance = float((centered**2).mean())
+    variance: float = float((centered**2).mean())
     scale = float(np.abs(values).max())
     if variance <= (1e-12 * scale) ** 2:
         return float("nan")
-    return float((centered**3).mean()) / variance**1.5
+    third = float((centered**3).mean())
+    return third / float(np.sqrt(variance) ** 3)
 
 
 STATISTICS: tuple[Statistic, ...] = (
@@ -99,22 +104,10 @@ TOTALS: tuple[Total, ...] = (
 
 
 @dataclass(frozen=True)
-class SlideFeatures:
-    """One row a slide: `values` and `n` (both slides x features, float64), same index and columns.
-
-    `reasons` (slides x features, str) says why a value is NaN; empty elsewhere.
-    """
-
-    values: pd.DataFrame
-    n: pd.DataFrame
-    reasons: pd.DataFrame
-
-
-@dataclass(frozen=True)
 class PatientFeatures:
-    """One row a patient: `values` and `n` (patients x features), `n_slides`, `tissue_area_mm2`."""
+    """One row a patient: `table` and `n` (patients x features), `n_slides`, `tissue_area_mm2`."""
 
-    values: pd.DataFrame
+    table: pd.DataFrame
     n: pd.DataFrame
     n_slides: pd.Series[int]
     tissue_area_mm2: pd.Series[float]
@@ -145,7 +138,7 @@ def aggregate_slide(
     *,
     states: Mapping[str, str],
     tissue_area_mm2: float,
-    families: Iterable[str] = ("shape", "stain"),
+    families: Iterable[str] | None = None,
     kinds: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Summarize the objects of one slide, prompt by prompt.
@@ -158,9 +151,10 @@ def aggregate_slide(
     states : mapping of prompt name to {"present", "absent", "not assessed"}
         Every prompt of the run; this decides which names the result has.
     tissue_area_mm2 : float
-        Area of the tissue that was looked at, mm², > 0.
-    families : iterable of str
-        Families that were measured; the same for all slides, so that all have the same names.
+        Area of the tissue that was looked at, mm², > 0 unless nothing was assessed.
+    families : iterable of str, optional
+        Families that were measured, the same for all slides, so that all have the same names.
+        Default: those found in `objects`, or all where there are no objects at all.
     kinds : mapping of prompt name to {"instances", "region"}, optional
         Overrides what the `ObjectFeatures` say; a prompt that neither tells is "instances".
 
@@ -184,7 +178,6 @@ def aggregate_slide(
 
     Examples
     --------
-    >>> from pathexplain.features.registry import FAMILIES
     >>> frame = pd.DataFrame({"shape.area_um2": [10.0, 20.0, 60.0]})
     >>> frame = frame.reindex(columns=FAMILIES["shape"].names)
     >>> slide = aggregate_slide(
@@ -197,18 +190,19 @@ def aggregate_slide(
     >>> slide.loc["gland.shape.area_um2.skewness", "reason"]
     'n = 3, needs 10'
     """
-    chosen = tuple(families)
-    if not (np.isfinite(tissue_area_mm2) and tissue_area_mm2 > 0):
+    chosen = _families_of(objects) if families is None else tuple(families)
+    assessed = any(state != "not assessed" for state in states.values())
+    if assessed and not (np.isfinite(tissue_area_mm2) and tissue_area_mm2 > 0):
         message = (
             f"tissue area is {tissue_area_mm2} mm^2; densities need an area above 0 (a slide "
-            "without tissue is a failed slide, not a row)"
+            "without tissue has not been assessed)"
         )
         raise FeatureError(message)
     rows: list[_Row] = []
     for prompt, state in states.items():
         given = objects.get(prompt)
         _check_state(prompt, state, given)
-        kind = (kinds or {}).get(prompt) or getattr(given, "kind", "instances")
+        kind = _kind_of(given, (kinds or {}).get(prompt))
         rows += _prompt_rows(prompt, state, given, kind, chosen, tissue_area_mm2)
     names = [row.name for row in rows]
     table = {
@@ -219,34 +213,12 @@ def aggregate_slide(
     return pd.DataFrame(table, index=pd.Index(names, name="feature"))
 
 
-def stack_slides(slides: Mapping[str, pd.DataFrame]) -> SlideFeatures:
-    """Put the results of `aggregate_slide` under one another, one row a slide.
-
-    Parameters
-    ----------
-    slides : mapping of slide id to the frame of `aggregate_slide`
-
-    Returns
-    -------
-    SlideFeatures
-        A name that a slide lacks is NaN there, with n 0 and the reason "not measured".
-    """
-    values = pd.DataFrame({key: frame["value"] for key, frame in slides.items()}).T
-    n = pd.DataFrame({key: frame["n"] for key, frame in slides.items()}).T
-    reasons = pd.DataFrame({key: frame["reason"] for key, frame in slides.items()}).T
-    order = list(dict.fromkeys(name for frame in slides.values() for name in frame.index))
-    return SlideFeatures(
-        _named(values.reindex(columns=order), "slide_id").astype(float),
-        _named(n.reindex(columns=order), "slide_id").fillna(0).astype(float),
-        _named(reasons.reindex(columns=order), "slide_id").fillna("not measured"),
-    )
-
-
 def aggregate_patient(
-    slides: SlideFeatures,
+    slides: pd.DataFrame,
     *,
-    patient: Mapping[str, str],
-    tissue_area_mm2: Mapping[str, float],
+    patient: Mapping[str, str] | pd.Series[str],
+    tissue_area_mm2: Mapping[str, float] | pd.Series[float],
+    n: pd.DataFrame | None = None,
 ) -> PatientFeatures:
     """Combine the slides of each patient, weighted by tissue area.
 
@@ -255,10 +227,12 @@ def aggregate_patient(
 
     Parameters
     ----------
-    slides : SlideFeatures
-        From `stack_slides`.
-    patient : mapping of slide id to patient id
-    tissue_area_mm2 : mapping of slide id to mm², > 0
+    slides : (slides, features) DataFrame
+        `value` of `aggregate_slide`, one row a slide, indexed by slide id.
+    patient : mapping or Series of slide id to patient id
+    tissue_area_mm2 : mapping or Series of slide id to mm², > 0
+    n : (slides, features) DataFrame, optional
+        `n` of `aggregate_slide`; without it, the result's `n` counts slides.
 
     Returns
     -------
@@ -269,39 +243,34 @@ def aggregate_patient(
     Raises
     ------
     FeatureError
-        A slide without a patient, or without a tissue area > 0.
+        A slide without a patient, without a tissue area > 0, listed twice, or missing in `n`.
 
     Examples
     --------
-    >>> one = pd.DataFrame({"value": [1.0], "n": [4], "reason": [""]}, index=["a.shape.x.mean"])
-    >>> two = pd.DataFrame({"value": [4.0], "n": [5], "reason": [""]}, index=["a.shape.x.mean"])
-    >>> table = aggregate_patient(
-    ...     stack_slides({"S1": one, "S2": two}),
-    ...     patient={"S1": "P", "S2": "P"},
-    ...     tissue_area_mm2={"S1": 2.0, "S2": 1.0},
+    >>> slides = pd.DataFrame({"gland.shape.area_um2.mean": [1.0, 4.0]}, index=["S1", "S2"])
+    >>> patients = aggregate_patient(
+    ...     slides, patient={"S1": "P", "S2": "P"}, tissue_area_mm2={"S1": 2.0, "S2": 1.0}
     ... )
-    >>> float(table.values.loc["P"].iloc[0]), float(table.n.loc["P"].iloc[0])
-    (2.0, 9.0)
+    >>> float(patients.table.loc["P", "gland.shape.area_um2.mean"])
+    2.0
     """
-    index = slides.values.index
-    _check_slides(index, patient, tissue_area_mm2)
-    owner = pd.Series([patient[slide] for slide in index], index=index)
+    _check_slides(slides, n, patient, tissue_area_mm2)
+    index = slides.index
+    owner = pd.Series([patient[slide] for slide in index], index=index, dtype=object)
     area = pd.Series([float(tissue_area_mm2[slide]) for slide in index], index=index)
-    defined = slides.values.notna()
-    weights = defined.mul(area, axis=0)
-    order = {"sort": False}
-    weighted = (slides.values.fillna(0.0) * weights).groupby(owner, **order).sum()
-    total_weight = weights.groupby(owner, **order).sum()
-    values = weighted / total_weight.where(total_weight > 0)
-    counts = [name for name in slides.values.columns if name.endswith(".aggregate.n.total")]
-    sums = slides.values[counts].groupby(owner, **order).sum(min_count=1)
-    values[counts] = sums
-    n = (slides.n * defined).groupby(owner, **order).sum()
+    defined = slides.notna()
+    weights = defined.astype(float).mul(area, axis=0)
+    total = (slides.fillna(0.0) * weights).groupby(owner, sort=False).sum()
+    weight = weights.groupby(owner, sort=False).sum()
+    table = total / weight.where(weight > 0)
+    counts = [name for name in slides.columns if str(name).endswith(_COUNT)]
+    table[counts] = slides[counts].groupby(owner, sort=False).sum(min_count=1)
+    rests_on = defined.astype(float) if n is None else n[slides.columns] * defined
     return PatientFeatures(
-        _named(values, "patient_id"),
-        _named(n, "patient_id"),
-        owner.groupby(owner, **order).size().rename("n_slides"),
-        area.groupby(owner, **order).sum().rename("tissue_area_mm2"),
+        table.rename_axis(index="patient_id"),
+        rests_on.groupby(owner, sort=False).sum().rename_axis(index="patient_id"),
+        owner.groupby(owner, sort=False).size().rename("n_slides"),
+        area.groupby(owner, sort=False).sum().rename("tissue_area_mm2"),
     )
 
 
@@ -315,11 +284,6 @@ class _Row:
     reason: str = ""
 
 
-def _named(frame: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Name the index, and the columns "feature"."""
-    return frame.rename_axis(index=name, columns="feature")
-
-
 def _summarized(families: Iterable[str], kind: str) -> list[tuple[str, Column]]:
     """Object features that a prompt of this kind gets summaries of."""
     return [
@@ -328,6 +292,19 @@ def _summarized(families: Iterable[str], kind: str) -> list[tuple[str, Column]]:
         for name, column in zip(family.names, family.columns, strict=True)
         if kind == "instances" or column.kind == "any"
     ]
+
+
+def _kind_of(given: ObjectFeatures | pd.DataFrame | None, told: str | None) -> str:
+    """Kind of a prompt: as told, else as measured, else instances."""
+    if told is None and given is not None and not isinstance(given, pd.DataFrame):
+        return given.kind
+    return told or "instances"
+
+
+def _families_of(objects: Mapping[str, ObjectFeatures | pd.DataFrame]) -> tuple[str, ...]:
+    """Families whose columns the objects have, in the order of the registry."""
+    prefixes = {str(name).partition(".")[0] for given in objects.values() for name in given.columns}
+    return tuple(name for name in FAMILIES if name in prefixes or not prefixes)
 
 
 def _check_state(prompt: str, state: str, given: ObjectFeatures | pd.DataFrame | None) -> None:
@@ -410,13 +387,19 @@ def _summary_rows(name: str, values: NDArray[np.float64]) -> list[_Row]:
 
 
 def _check_slides(
-    slides: Iterable[str], patient: Mapping[str, str], area: Mapping[str, float]
+    slides: pd.DataFrame,
+    n: pd.DataFrame | None,
+    patient: Mapping[str, str] | pd.Series[str],
+    area: Mapping[str, float] | pd.Series[float],
 ) -> None:
-    """Refuse slides without a patient or without tissue."""
-    for slide in slides:
+    """Refuse slides that are repeated, without a patient, without tissue or without counts."""
+    if not slides.index.is_unique or (n is not None and not n.index.equals(slides.index)):
+        message = "slides must be listed once each, and n must have the same slides in that order"
+        raise FeatureError(message)
+    for slide in slides.index:
         if slide not in patient:
             message = f"slide {slide} has no patient; add it to the slide_id, patient_id table"
             raise FeatureError(message, slide_id=slide)
-        if not area.get(slide, 0.0) > 0:
-            message = f"slide {slide}: tissue area {area.get(slide)} mm^2; it must be above 0"
+        if slide not in area or not area[slide] > 0:
+            message = f"slide {slide}: no tissue area above 0 mm^2; leave the slide out"
             raise FeatureError(message, slide_id=slide)

@@ -6,15 +6,18 @@ Pure description, no computation. The families (`shape`, `stain`) fill it in, `r
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Literal
 
 from pathexplain.errors import FeatureError
-from pathexplain.features.objects import ObjectView
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pathexplain.features.objects import ObjectView
 
 __all__ = ["Column", "FeatureFamily", "Kind", "Law", "LawName"]
 

@@ -1,15 +1,19 @@
 """Numba kernels over the outer contour of an object: elliptic Fourier coefficients and curvature.
 
 The contour is the polygon through the midpoints of the pixel edges around the object (8-connected
-object), the same that marching squares gives at level 0.5. Coefficients are integrated exactly along
-it, so they do not depend on the pixel where tracing starts.
+object), the same that marching squares gives at level 0.5. Coefficients are integrated exactly
+along it, so they do not depend on the pixel where tracing starts.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numba
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["CONTOUR_RAW", "N_HARMONICS", "N_SMOOTH", "contour_objects"]
 
@@ -25,6 +29,13 @@ CONTOUR_RAW = ("fourier_low", "fourier_high", "curvature_abs_mean", "curvature_s
 
 _STEP_Y = (0, 1, 0, -1)
 _STEP_X = (1, 0, -1, 0)
+_LEFT_Y = (-1, 0, 0, -1)
+_LEFT_X = (0, 0, -1, -1)
+_RIGHT_Y = (0, 0, -1, -1)
+_RIGHT_X = (0, -1, -1, 0)
+"""Headings east, south, west, north: the step, and the pixels ahead on the left and right."""
+_STRAIGHT = 0.9
+"""Steps between edge midpoints are 1 px, or sqrt(1/2) px round a corner."""
 
 
 @numba.njit(nogil=True, cache=True)
@@ -74,18 +85,11 @@ def _trace(labels, target, box, points):  # type: ignore[no-untyped-def]  # numb
         n += 1
         y += dy
         x += dx
-        ahead_y, ahead_x = y + (dy - 1) // 2, x + (dx - 1) // 2
-        if heading == 0:
-            left_y, left_x, right_y, right_x = y - 1, x, y, x
-        elif heading == 1:
-            left_y, left_x, right_y, right_x = y, x, y, x - 1
-        elif heading == 2:
-            left_y, left_x, right_y, right_x = y, x - 1, y - 1, x - 1
-        else:
-            left_y, left_x, right_y, right_x = y - 1, x - 1, y - 1, x
-        if _inside(labels, target, left_y, left_x):
+        left = y + _LEFT_Y[heading], x + _LEFT_X[heading]
+        right = y + _RIGHT_Y[heading], x + _RIGHT_X[heading]
+        if _inside(labels, target, left[0], left[1]):
             heading = (heading + 3) % 4
-        elif not _inside(labels, target, right_y, right_x):
+        elif not _inside(labels, target, right[0], right[1]):
             heading = (heading + 1) % 4
         if (y == first_y and x == first_x and heading == 0) or n == points.size:
             return n
@@ -110,7 +114,7 @@ def _coefficients(points, n):  # type: ignore[no-untyped-def]  # numba infers
         delta = points[(j + 1) % n] - points[j]
         length = abs(delta)
         velocity = delta / length
-        turn = straight if length > 0.9 else corner
+        turn = straight if length > _STRAIGHT else corner
         for k in range(N_HARMONICS):
             after = phase[k] * turn[k]
             change = after - phase[k]

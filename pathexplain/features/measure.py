@@ -1,22 +1,26 @@
-"""From a label image to a table of objects: run the families, apply minimum sizes, count what is NaN.
+"""From a label image to a table of objects: run the families, apply minimum sizes, count NaN.
 
 The step before aggregation; knows no slide and no prompt.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from pathexplain.errors import FeatureError
-from pathexplain.features.columns import Column, FeatureFamily, Kind
 from pathexplain.features.objects import ObjectView, view_objects
 from pathexplain.features.registry import families_named
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+    from pathexplain.features.columns import Column, FeatureFamily, Kind
 
 __all__ = ["REGION_REASON", "ObjectFeatures", "measure_objects"]
 
@@ -72,7 +76,7 @@ class ObjectFeatures:
         return self.values[:, self.columns.index(name)]
 
     def to_frame(self) -> pd.DataFrame:
-        """One row an object, indexed by label: features, centroid_y_um, centroid_x_um, touches_border."""
+        """One row an object, indexed by label: features, centroid (y, x) in µm, touches_border."""
         frame = pd.DataFrame(self.values, columns=list(self.columns), index=self.label)
         frame.index.name = "label"
         frame["centroid_y_um"] = self.centroid_um[:, 0]

@@ -7,21 +7,25 @@ objects are shared out over threads (`over_objects`); no global thread pool, saf
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
 from pathexplain.errors import FeatureError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
 __all__ = ["ObjectView", "over_objects", "view_objects"]
 
 _CHUNK = 256
 """Objects a thread takes at a time: small enough to balance, large enough to cost nothing."""
+_TWO_D = 2
 _SPARSE = 4
 """Label ids above this many times the pixel count are renumbered through a copy."""
 
@@ -54,8 +58,9 @@ class ObjectView:
         """(n,) bool: the object has a pixel on the edge of the image, so it may be cut."""
         height, width = self.labels.shape
         box = self.box
-        near = (box[:, 0] == 0) | (box[:, 1] == 0)
-        return near | (box[:, 2] == height) | (box[:, 3] == width)
+        first: NDArray[np.bool_] = (box[:, :2] == 0).any(axis=1)
+        last: NDArray[np.bool_] = (box[:, 2:] == (height, width)).any(axis=1)
+        return first | last
 
 
 def view_objects(
@@ -108,9 +113,7 @@ def view_objects(
     target = np.flatnonzero(area)
     centroid = sums[target] / area[target, None]
     label = target if ids is None else ids[target]
-    return ObjectView(
-        image, rgb, float(mpp), label, target, box[target], area[target], centroid
-    )
+    return ObjectView(image, rgb, float(mpp), label, target, box[target], area[target], centroid)
 
 
 def over_objects(view: ObjectView, kernel: Callable[[int, int], None]) -> None:
@@ -128,15 +131,17 @@ def over_objects(view: ObjectView, kernel: Callable[[int, int], None]) -> None:
 def _checked_labels(labels: NDArray[Any]) -> NDArray[np.int32]:
     """Labels as a read-only C-ordered int32 array, or FeatureError."""
     image = np.asarray(labels)
-    if image.ndim != 2 or image.dtype.kind not in "iu":
+    if image.ndim != _TWO_D or image.dtype.kind not in "iu":
         message = (
             f"labels have shape {image.shape} and dtype {image.dtype}; a label image is (H, W) "
             "of integers (label a mask with skimage.measure.label first)"
         )
         raise FeatureError(message)
-    if image.dtype.itemsize > 4 and image.size and int(image.max()) > np.iinfo(np.int32).max:
-        message = f"labels go up to {int(image.max())}; ids must fit int32, renumber the objects"
-        raise FeatureError(message)
+    if image.size and not np.can_cast(image.dtype, np.int32):
+        largest = int(image.max())
+        if largest > np.iinfo(np.int32).max:
+            message = f"labels go up to {largest}; ids must fit int32, renumber the objects"
+            raise FeatureError(message)
     return _readonly(np.ascontiguousarray(image, dtype=np.int32))
 
 
@@ -173,11 +178,11 @@ def _cores() -> int:
 @numba.njit(nogil=True, cache=True)
 def _range(labels: NDArray[np.int32]) -> tuple[int, int]:
     """Smallest and largest label."""
-    low = high = np.int64(0)
+    low = high = 0
     height, width = labels.shape
     for y in range(height):
         for x in range(width):
-            value = np.int64(labels[y, x])
+            value = int(labels[y, x])
             low = min(low, value)
             high = max(high, value)
     return low, high

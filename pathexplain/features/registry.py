@@ -7,12 +7,15 @@ Adding a family is one file with a `FeatureFamily` and one line here; law tests,
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from pathexplain.errors import FeatureError
 from pathexplain.features.columns import Column, FeatureFamily, Law
 from pathexplain.features.shape import SHAPE
 from pathexplain.features.stain import STAIN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["FAMILIES", "Column", "FeatureFamily", "Law", "column_named", "families_named"]
 

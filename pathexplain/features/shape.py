@@ -6,8 +6,9 @@ pixel centers, moments of the pixel squares. Not for what lies around an object,
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
 
 from pathexplain.features.columns import FeatureFamily
 from pathexplain.features.contour_kernels import CONTOUR_RAW, contour_objects
@@ -15,9 +16,12 @@ from pathexplain.features.objects import ObjectView, over_objects
 from pathexplain.features.shape_columns import SHAPE_COLUMNS
 from pathexplain.features.shape_kernels import RAW, scan_objects
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 __all__ = ["SHAPE", "measure_shape"]
 
-_HALF = 1.0 / 12.0
+_PIXEL_MOMENT = 1.0 / 12.0
 """Second moment of a unit pixel about its own center: objects are unions of squares, not points."""
 
 
@@ -56,7 +60,7 @@ def measure_shape(view: ObjectView) -> NDArray[np.float64]:
 
 
 def _raw(view: ObjectView) -> dict[str, NDArray[np.float64]]:
-    """Counts and sums of every object, in pixels."""
+    """Count and sum over every object, in pixels."""
     raw = np.zeros((view.n, len(RAW)))
     over_objects(
         view,
@@ -90,12 +94,12 @@ def _size(view: ObjectView, raw: dict[str, NDArray[np.float64]]) -> dict[str, ND
 
 def _axes(view: ObjectView, raw: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
     """Axes of the ellipse of equal second moments."""
-    vy = raw["mu20"] / view.area_px + _HALF
-    vx = raw["mu02"] / view.area_px + _HALF
+    vy = raw["mu20"] / view.area_px + _PIXEL_MOMENT
+    vx = raw["mu02"] / view.area_px + _PIXEL_MOMENT
     cross = raw["mu11"] / view.area_px
     spread = np.hypot((vy - vx) / 2, cross)
     large = (vy + vx) / 2 + spread
-    small = np.maximum((vy + vx) / 2 - spread, _HALF)
+    small = np.maximum((vy + vx) / 2 - spread, _PIXEL_MOMENT)
     return {
         "major_axis_um": 4 * np.sqrt(large) * view.mpp,
         "minor_axis_um": 4 * np.sqrt(small) * view.mpp,

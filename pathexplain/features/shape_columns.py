@@ -13,7 +13,7 @@ __all__ = ["SHAPE_COLUMNS"]
 
 _LINE = "its pixel centers lie on one line"
 _PIECES = f"{_LINE}, or it is in several pieces"
-_CROFTON = "Crofton 1868; Legland 2007, doi:10.5566/ias.v26.p83-92"
+_CROFTON = "Crofton 1868, doi:10.1098/rstl.1868.0008; Legland 2007, doi:10.5566/ias.v26.p83-92"
 _FOURIER = "Kuhl 1982, doi:10.1016/0146-664X(82)90034-X"
 _RUSS = "Russ 2011, doi:10.1201/b10720"
 
@@ -24,7 +24,7 @@ def _laws(resolution: float | None, *, grid: float = 1e-9) -> tuple[Law, ...]:
     return exact if resolution is None else (*exact, Law("resolution", resolution))
 
 
-def _column(
+def _column(  # noqa: PLR0913  # one argument a field of Column
     name: str,
     unit: str,
     definition: str,
@@ -41,7 +41,18 @@ def _column(
     """Build a column; shape columns are instance-only and undefined for lines unless said."""
     high, low = high_low
     return Column(
-        name, unit, definition, formula, bounds, high, low, source, kind, min_pixels, undefined, laws
+        name,
+        unit,
+        definition,
+        formula,
+        bounds,
+        high,
+        low,
+        source,
+        kind,
+        min_pixels,
+        undefined,
+        laws,
     )
 
 
@@ -206,7 +217,7 @@ SHAPE_COLUMNS: tuple[Column, ...] = (
         "4 * pi * A / P^2, P by Crofton",
         (0, 1.2),
         ("round and smooth", "elongated, ragged or with holes"),
-        "Cox 1927, doi:10.2307/3902 (as used in Russ 2011)",
+        "Cox 1927, J Paleontology 1:179-183",
         min_pixels=30,
         laws=_laws(0.12),
         kind="any",

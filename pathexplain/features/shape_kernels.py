@@ -7,10 +7,13 @@ whatever the size of the object.
 from __future__ import annotations
 
 from math import gcd, sqrt
+from typing import TYPE_CHECKING
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["RAW", "scan_objects"]
 
@@ -40,7 +43,8 @@ RAW = (
 )
 """Columns of the raw table of `scan_objects`, in order."""
 
-_N_RAW = len(RAW)
+_ALL_THREE = 3
+_ALL_FOUR = 4
 
 
 @numba.njit(nogil=True, cache=True)
@@ -60,19 +64,20 @@ def scan_objects(
         height, width = y1 - y0, x1 - x0
         left = np.full(height, width, np.int64)
         right = np.full(height, -1, np.int64)
-        _scan(labels, target[i], y0, x0, centroid[i], left, right, width, raw[i])
+        _scan(labels, target[i], (y0, x0), centroid[i], left, right, width, raw[i])
         _hull(left, right, raw[i])
         _holes(labels, target[i], y0, x0, height, width, raw[i])
 
 
 @numba.njit(nogil=True, cache=True)
-def _scan(labels, target, y0, x0, centroid, left, right, width, raw):  # type: ignore[no-untyped-def]  # numba infers
+def _scan(labels, target, origin, centroid, left, right, width, raw):  # type: ignore[no-untyped-def]  # numba infers
     """Count runs, boundary pixels and blocks, and sum moments, over three rolling rows."""
+    y0, x0 = origin
     height = left.size
     rows = np.zeros((3, width + 2), np.uint8)
     mu = np.zeros(7)
     runs_h = runs_v = runs_main = runs_anti = boundary = triangles = blocks = 0
-    low_main = low_anti = np.int64(height + width + 1)
+    low_main = low_anti = height + width + 1
     high_main = high_anti = -low_main
     _load(labels, target, y0, x0, width, rows[1])
     for y in range(height):
@@ -89,11 +94,11 @@ def _scan(labels, target, y0, x0, centroid, left, right, width, raw):  # type: i
             runs_v += 1 - north
             runs_main += 1 - northwest
             runs_anti += 1 - above[x + 1]
-            if west + north + here[x + 1] + below[x] < 4:
+            if west + north + here[x + 1] + below[x] < _ALL_FOUR:
                 boundary += 1
             filled = west + north + northwest
-            blocks += filled == 3
-            triangles += filled == 2
+            blocks += filled == _ALL_THREE
+            triangles += filled == _ALL_THREE - 1
             triangles += west == 1 and below[x - 1] == 1 and below[x] == 0
             column = x - 1
             left[y] = min(left[y], column)
@@ -194,46 +199,17 @@ def _feret(hull, n):  # type: ignore[no-untyped-def]  # numba infers
 def _holes(labels, target, y0, x0, height, width, raw):  # type: ignore[no-untyped-def]  # numba infers
     """Count holes (4-connected background that the object encloses) and their pixels."""
     most = int(raw[0]) + height + 3
-    parent = np.empty(most, np.int64)
+    parent = np.arange(most)
     size = np.zeros(most, np.int64)
-    first = np.zeros((2, width + 2), np.int64)
-    last = np.zeros((2, width + 2), np.int64)
-    parent[0] = 0
-    n, before, previous = 1, 1, 0
-    first[1, 0], last[1, 0] = 0, width + 1
+    runs = np.zeros((2, width + 2, 3), np.int64)
     row = np.zeros(width + 2, np.uint8)
-    names = np.zeros((2, width + 2), np.int64)
+    runs[1, 0] = (0, width + 2, 0)
+    n, n_above = 1, 1
     for y in range(height):
         _load(labels, target, y0 + y, x0, width, row)
-        slot, other = previous, 1 - previous
-        count = 0
-        x = 0
-        scan = 0
-        while x < width + 2:
-            if row[x] == 1:
-                x += 1
-                continue
-            begin = x
-            while x < width + 2 and row[x] == 0:
-                x += 1
-            root = n
-            parent[n] = n
-            size[n] = x - begin
-            n += 1
-            while scan < before and last[other, scan] < begin:
-                scan += 1
-            look = scan
-            while look < before and first[other, look] < x:
-                root = _join(parent, root, names[other, look])
-                look += 1
-            first[slot, count], last[slot, count], names[slot, count] = begin, x - 1, n - 1
-            if begin == 0 or x == width + 2:
-                _join(parent, root, 0)
-            count += 1
-        before = count
-        previous = other
-    for k in range(before):
-        _join(parent, names[1 - previous, k], 0)
+        n_above, n = _row_runs(row, runs[y % 2], runs[(y + 1) % 2], n_above, parent, size, n)
+    for k in range(n_above):
+        _join(parent, runs[(height + 1) % 2, k, 2], 0)
     n_holes = pixels = 0
     for k in range(n):
         root = _root(parent, k)
@@ -241,6 +217,32 @@ def _holes(labels, target, y0, x0, height, width, raw):  # type: ignore[no-untyp
             pixels += size[k]
             n_holes += root == k
     raw[20], raw[21] = n_holes, pixels
+
+
+@numba.njit(nogil=True, cache=True)
+def _row_runs(row, here, above, n_above, parent, size, n):  # type: ignore[no-untyped-def]  # numba infers
+    """Find the background runs (start, stop, name) of a row and join them to those above."""
+    x = count = first = 0
+    while x < row.size:
+        if row[x] == 1:
+            x += 1
+            continue
+        begin = x
+        while x < row.size and row[x] == 0:
+            x += 1
+        here[count] = (begin, x, n)
+        size[n] = x - begin
+        while first < n_above and above[first, 1] <= begin:
+            first += 1
+        look = first
+        while look < n_above and above[look, 0] < x:
+            _join(parent, n, above[look, 2])
+            look += 1
+        if begin == 0 or x == row.size:
+            _join(parent, n, 0)
+        n += 1
+        count += 1
+    return count, n
 
 
 @numba.njit(nogil=True, cache=True)
@@ -256,6 +258,4 @@ def _root(parent, k):  # type: ignore[no-untyped-def]  # numba infers
 def _join(parent, a, b):  # type: ignore[no-untyped-def]  # numba infers
     """Join two runs; the smaller root stays, so the outside (0) always wins."""
     a, b = _root(parent, a), _root(parent, b)
-    low, high = min(a, b), max(a, b)
-    parent[high] = low
-    return low
+    parent[max(a, b)] = min(a, b)

@@ -7,14 +7,17 @@ Ruifrok 2001 for hematoxylin, eosin and DAB. Not for stain normalization, which 
 from __future__ import annotations
 
 from math import inf
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pathexplain.errors import FeatureError
-from pathexplain.features.columns import Column, FeatureFamily, Law
+from pathexplain.features.columns import Column, FeatureFamily, Law, LawName
 from pathexplain.features.objects import ObjectView, over_objects
 from pathexplain.features.stain_kernels import PER_STAIN, stain_objects
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["RING_UM", "STAIN", "STAIN_VECTORS", "measure_stain", "unmix"]
 
@@ -114,13 +117,37 @@ def measure_stain(view: ObjectView) -> NDArray[np.float64]:
 
 _OPTICAL_DENSITY: NDArray[np.float64] = -np.log10((np.arange(256.0) + 1) / 256)
 
-_GRID = ("rotation90", "flip", "translation", "relabel")
+_GRID: tuple[LawName, ...] = ("rotation90", "flip", "translation", "relabel")
 _TEXT: dict[str, tuple[str, str, str, str, str, int, str]] = {
-    "mean": ("Mean {s} density inside the object", "mean of C", "OD", "much {s}", "little {s}", 1, ""),
+    "mean": (
+        "Mean {s} density inside the object",
+        "mean of C",
+        "OD",
+        "much {s}",
+        "little {s}",
+        1,
+        "",
+    ),
     "sd": ("Spread of {s} inside", "sd of C (divisor n)", "OD", "uneven", "even", 10, ""),
-    "p10": ("Pale end of {s} inside", "10th percentile of C", "OD", "dark throughout", "pale parts", 10, ""),
+    "p10": (
+        "Pale end of {s} inside",
+        "10th percentile of C",
+        "OD",
+        "dark throughout",
+        "pale parts",
+        10,
+        "",
+    ),
     "median": ("Median {s} density inside", "median of C", "OD", "much {s}", "little {s}", 10, ""),
-    "p90": ("Dark end of {s} inside", "90th percentile of C", "OD", "dark parts", "pale throughout", 10, ""),
+    "p90": (
+        "Dark end of {s} inside",
+        "90th percentile of C",
+        "OD",
+        "dark parts",
+        "pale throughout",
+        10,
+        "",
+    ),
     "skewness": (
         "Asymmetry of the {s} density inside",
         "m3 / m2^1.5",
@@ -141,7 +168,7 @@ _TEXT: dict[str, tuple[str, str, str, str, str, int, str]] = {
     ),
     "gradient_mean": (
         "Mean steepness of the {s} density inside",
-        "mean of |grad C| by central differences / (2 mpp), over pixels whose 4 neighbors are inside",
+        "mean of |grad C| (central differences) over pixels whose 4 neighbors are inside",
         "OD/um",
         "coarse, sharp texture",
         "smooth",

@@ -6,9 +6,13 @@ Constant memory whatever the size of the object: quantiles come from a histogram
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numba
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["PER_STAIN", "stain_objects"]
 
@@ -36,7 +40,7 @@ _FLAT = 1e-12
 
 
 @numba.njit(nogil=True, cache=True)
-def stain_objects(
+def stain_objects(  # noqa: PLR0913, PLR0917  # numba kernels take flat arrays
     labels: NDArray[np.int32],
     pixels: NDArray[np.uint8],
     table: NDArray[np.float64],
