@@ -1,4 +1,4 @@
-"""The error tree: every failure that pathexplain names, with the fields a caller needs to act on it.
+"""The error tree: every failure that pathexplain names, with the fields a caller acts on.
 
 Not for warnings: those belong to a result and are stored in it.
 Each class also inherits the builtin exception that a caller would catch anyway.

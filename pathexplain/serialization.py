@@ -10,7 +10,8 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,26 +31,26 @@ def to_jsonable(value: Any) -> Any:
     >>> to_jsonable({"hr": np.float64(1.5), "p": float("nan"), "n": np.arange(2)})
     {'hr': 1.5, 'p': None, 'n': [0, 1]}
     """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            field.name: to_jsonable(getattr(value, field.name))
-            for field in dataclasses.fields(value)
-            if field.repr
-        }
-    if isinstance(value, np.generic):
-        return to_jsonable(value.item())
-    if isinstance(value, np.ndarray):
-        return to_jsonable(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
     if value is None or isinstance(value, bool | int | str):
         return value
-    if isinstance(value, Mapping):
-        return {str(key): to_jsonable(item) for key, item in value.items()}
-    if isinstance(value, Sequence | Set):
-        return [to_jsonable(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
     if isinstance(value, Path):
         return str(value)
+    return _container_to_jsonable(value)
+
+
+def _container_to_jsonable(value: Any) -> Any:
+    """Turn a dataclass, mapping, sequence or set into dicts and lists; refuse anything else."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        shown = [field.name for field in dataclasses.fields(value) if field.repr]
+        return {name: to_jsonable(getattr(value, name)) for name in shown}
+    if isinstance(value, Mapping):
+        return {str(key): to_jsonable(item) for key, item in value.items()}
+    if isinstance(value, Sequence | AbstractSet):
+        return [to_jsonable(item) for item in value]
     message = f"cannot write {type(value).__name__} as JSON: {value!r}"
     raise TypeError(message)
 

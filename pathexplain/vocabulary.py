@@ -53,7 +53,12 @@ OBJECTS: dict[str, Term] = {
             "epithelial",
             "nuclei",
             "instances",
-            ("epithelial nucleus", "epithelial cell", "epithelium nucleus", "epithelial cell nucleus"),
+            (
+                "epithelial nucleus",
+                "epithelial cell",
+                "epithelium nucleus",
+                "epithelial cell nucleus",
+            ),
         ),
         Term(
             "lymphocyte",
@@ -68,7 +73,9 @@ OBJECTS: dict[str, Term] = {
                 "lymphoid cell",
             ),
         ),
-        Term("neutrophil", "nuclei", "instances", ("neutrophil nucleus", "neutrophilic granulocyte")),
+        Term(
+            "neutrophil", "nuclei", "instances", ("neutrophil nucleus", "neutrophilic granulocyte")
+        ),
         Term("macrophage", "nuclei", "instances", ("macrophage nucleus", "histiocyte")),
         Term(
             "fibroblast",
@@ -82,19 +89,30 @@ OBJECTS: dict[str, Term] = {
             "instances",
             ("inflammatory cell", "inflammatory nucleus", "immune cell", "leukocyte"),
         ),
-        Term("gland", "tissue", "instances", ("glandular epithelium", "crypt", "glandular structure")),
+        Term(
+            "gland", "tissue", "instances", ("glandular epithelium", "crypt", "glandular structure")
+        ),
         Term(
             "malignant gland",
             "tissue",
             "instances",
             ("cancerous gland", "neoplastic gland", "adenocarcinoma gland"),
         ),
-        Term("benign gland", "tissue", "instances", ("normal gland", "healthy gland", "normal crypt")),
+        Term(
+            "benign gland", "tissue", "instances", ("normal gland", "healthy gland", "normal crypt")
+        ),
         Term(
             "tumor",
             "tissue",
             "region",
-            ("carcinoma", "cancer", "tumor tissue", "neoplasm", "malignant epithelium", "tumor epithelium"),
+            (
+                "carcinoma",
+                "cancer",
+                "tumor tissue",
+                "neoplasm",
+                "malignant epithelium",
+                "tumor epithelium",
+            ),
         ),
         Term(
             "metastasis",
@@ -106,20 +124,37 @@ OBJECTS: dict[str, Term] = {
             "stroma",
             "tissue",
             "region",
-            ("connective tissue", "cancer associated stroma", "desmoplastic stroma", "fibrous stroma"),
+            (
+                "connective tissue",
+                "cancer associated stroma",
+                "desmoplastic stroma",
+                "fibrous stroma",
+            ),
         ),
         Term(
             "lymphocytic infiltrate",
             "tissue",
             "region",
-            ("lymphoid tissue", "lymphoid aggregate", "lymphocyte infiltration", "inflammatory infiltrate"),
+            (
+                "lymphoid tissue",
+                "lymphoid aggregate",
+                "lymphocyte infiltration",
+                "inflammatory infiltrate",
+            ),
         ),
         Term("necrosis", "tissue", "region", ("necrotic tissue", "debris", "necrotic debris")),
         Term("adipose", "tissue", "region", ("adipose tissue", "fat", "adipocyte", "fatty tissue")),
         Term("mucus", "tissue", "region", ("mucin", "mucinous material")),
         Term("smooth muscle", "tissue", "region", ("muscle", "muscularis", "muscle tissue")),
-        Term("normal mucosa", "tissue", "region", ("mucosa", "healthy mucosa", "normal epithelium")),
-        Term("glomerulus", "tissue", "instances", ("renal glomerulus", "kidney glomerulus", "renal corpuscle")),
+        Term(
+            "normal mucosa", "tissue", "region", ("mucosa", "healthy mucosa", "normal epithelium")
+        ),
+        Term(
+            "glomerulus",
+            "tissue",
+            "instances",
+            ("renal glomerulus", "kidney glomerulus", "renal corpuscle"),
+        ),
         Term("background", "tissue", "region", ("glass", "empty slide", "slide background")),
     )
 }
@@ -164,6 +199,7 @@ _PLURALS = {
     "leucocytes": "leukocyte",
     "leucocyte": "leukocyte",
 }
+_SHORTEST_PLURAL = 4  # "gas" and "has" are no plurals
 _KEEP_S = ("us", "is", "ss", "as")
 _PROMPT = re.compile(
     r"^(?:(?P<structure>tissue|cell|cells|nuclei|nucleus|nuclear)[- ]level )?(?P<object>.+?)"
@@ -201,14 +237,14 @@ def _singular(word: str) -> str:
     """Singular of one English word, for the words of this field."""
     if word in _PLURALS:
         return _PLURALS[word]
-    if len(word) > 3 and word.endswith("s") and not word.endswith(_KEEP_S):
+    if len(word) >= _SHORTEST_PLURAL and word.endswith("s") and not word.endswith(_KEEP_S):
         return word[:-1]
     return word
 
 
 @lru_cache(maxsize=1)
 def _object_index() -> dict[str, Term]:
-    """Every normalised name and synonym, to its term."""
+    """Every normalized name and synonym, to its term."""
     index: dict[str, Term] = {}
     for term in OBJECTS.values():
         for phrase in (term.name, *term.synonyms):
@@ -218,7 +254,7 @@ def _object_index() -> dict[str, Term]:
 
 @lru_cache(maxsize=1)
 def _region_index() -> dict[str, str]:
-    """Every normalised region and synonym, to its canonical name."""
+    """Every normalized region and synonym, to its canonical name."""
     index: dict[str, str] = {}
     for region, synonyms in REGIONS.items():
         for phrase in (region, *synonyms):
@@ -227,7 +263,7 @@ def _region_index() -> dict[str, str]:
 
 
 def _find_term(phrase: str, structure: str | None) -> Term | None:
-    """Term for an object phrase; "nuclei-level epithelial" and "epithelial nuclei" are one thing."""
+    """Term for an object phrase; "nuclei-level epithelial" is the same as "epithelial nuclei"."""
     index = _object_index()
     candidates = [phrase]
     if structure in {"nuclei", "cell"}:
@@ -247,12 +283,14 @@ def parse_text(text: str) -> ParsedText:
     Parameters
     ----------
     text : str
-        For example "nuclei-level lymphocyte in breast pathology" or "malignant glands of the colon".
+        For example "nuclei-level lymphocyte in breast pathology" or "malignant glands of the
+        colon".
 
     Returns
     -------
     ParsedText
-        `term` is None when the object is outside the vocabulary; `object` is then the normalised phrase.
+        `term` is None when the object is outside the vocabulary; `object` is then the normalized
+        phrase.
 
     Examples
     --------
@@ -271,12 +309,16 @@ def parse_text(text: str) -> ParsedText:
     word = match["structure"]
     structure: Structure | None = None
     if word:
-        structure = "tissue" if word == "tissue" else "cell" if word.startswith("cell") else "nuclei"
+        structure = (
+            "tissue" if word == "tissue" else "cell" if word.startswith("cell") else "nuclei"
+        )
     region = _region_index().get(normalize_phrase(match["region"])) if match["region"] else None
     phrase = normalize_phrase(match["object"])
     if match["region"] and region is None:
         phrase = normalize_phrase(match["object"] + " " + match["region"])
-        term = _find_term(phrase, structure) or _find_term(normalize_phrase(match["object"]), structure)
+        term = _find_term(phrase, structure) or _find_term(
+            normalize_phrase(match["object"]), structure
+        )
     else:
         term = _find_term(phrase, structure)
     if term is None and region is None:
