@@ -24,6 +24,8 @@ DOCUMENTS = sorted([*REPO.glob("*.md"), *REPO.glob("docs/**/*.md")])
 # Imported by no line of ours, but needed: the library behind openslide-python, and the codecs that
 # tifffile loads for compressed slides.
 NEEDED_UNSEEN = {"imagecodecs", "openslide-bin"}
+# Comes with pydantic in the one version that fits, and is never asked for by itself.
+PART_OF_ANOTHER = {"pydantic-core"}
 
 
 def _normal(name: str) -> str:
@@ -38,6 +40,8 @@ def _imports(path: Path) -> set[str]:
             found |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found.add(node.module.partition(".")[0])
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            found |= {a.value.partition(".")[0] for a in node.args if isinstance(a, ast.Constant)}
     return found
 
 
@@ -70,7 +74,9 @@ def test_dependencies_are_what_is_imported() -> None:
     optional = _declared(project["optional-dependencies"]["train"])
     used = {_normal(owners.get(name, [name])[0]) for name in foreign}
     declared = _declared(project["dependencies"])
-    assert used - optional - declared == set(), "imported, not declared in pyproject.toml"
+    assert used - optional - declared - PART_OF_ANOTHER == set(), (
+        "imported, not declared in pyproject.toml"
+    )
     assert declared - used - NEEDED_UNSEEN == set(), "declared in pyproject.toml, never imported"
 
 
