@@ -5,6 +5,7 @@ Not for the arithmetic: each step has its own module.
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,15 +15,18 @@ from pathexplain.prognosis import notes as wording
 from pathexplain.prognosis.final import fit_final
 from pathexplain.prognosis.km import kaplan_meier_panel, median_split
 from pathexplain.prognosis.model import default_max_final, develop
+from pathexplain.prognosis.options import Options
 from pathexplain.prognosis.permutation import max_t_p_values, negative_control
 from pathexplain.prognosis.preflight import check_features, find_untestable, follows_time
 from pathexplain.prognosis.result import (
+    Dropped,
     FinalModel,
     ForestRow,
     KaplanMeier,
     Note,
     PValue,
     Screen,
+    ScreenRow,
     SurvivalResult,
 )
 from pathexplain.prognosis.screening import screen_fits, screen_table
@@ -39,9 +43,10 @@ __all__ = ["survival"]
 
 FOREST_ROWS = 20
 MIN_PATIENTS = 10
+HALF = 0.5
 
 
-def survival(
+def survival(  # noqa: PLR0913  every choice of the analysis is visible here
     cohort: AnnData,
     *,
     time: str,
@@ -116,43 +121,41 @@ def survival(
     >>> result.screen.rows[0].feature, result.screen.n_discoveries, result.final.terms[0].name
     ('size', 1, 'size')
     """
-    _check_options(alpha, n_splits, n_repeats)
     study = build_study(cohort, time=time, event=event, covariates=covariates, strata=strata)
-    _check_size(study)
-    limit = max_final or default_max_final(study.outcome.events, study.covariates.shape[1])
-    columns, dropped = find_untestable(study.features, study.names)
-    if columns.size == 0:
-        reasons = ", ".join(sorted({item.reason for item in dropped}))
-        message = f"none of {len(study.names)} features can be tested ({reasons})"
-        raise CohortError(message)
-    summary, preflight = summarize(study), check_features(study, columns, dropped)
-    p_max_t = max_t_p_values(study, columns, n_permutations=n_max_t, seed=seed)
-    fits = screen_fits(study, columns)
-    screen = screen_table(study, columns, fits, alpha=alpha, p_max_t=p_max_t)
-    control = negative_control(
-        study,
-        columns,
+    limit = default_max_final(study.outcome.events, study.covariates.shape[1])
+    options = Options(
         alpha=alpha,
-        n_permutations=n_permutations,
-        n_max_t=n_max_t,
-        observed=screen.n_discoveries,
+        max_final=limit if max_final is None else max_final,
         seed=seed,
-    )
-    validation, risk, reason = cross_validate(
-        study,
-        alpha=alpha,
-        max_final=limit,
+        n_bootstrap=n_bootstrap,
         n_splits=n_splits,
         n_repeats=n_repeats,
-        n_bootstrap=n_bootstrap,
-        seed=seed,
+        n_permutations=n_permutations,
+        n_max_t=n_max_t,
     )
-    final, final_reason, final_notes = _final(study, screen, alpha=alpha, max_final=limit)
+    return _analyze(study, options, _Names(time, event, tuple(covariates), strata))
+
+
+@dataclass(frozen=True)
+class _Names:
+    """The columns that the caller named."""
+
+    time: str
+    event: str
+    covariates: tuple[str, ...]
+    strata: str | None
+
+
+def _analyze(study: Study, options: Options, names: _Names) -> SurvivalResult:
+    """Run every step on a checked study and put the result together."""
+    columns, dropped = _testable(study)
+    summary, preflight = summarize(study), check_features(study, columns, dropped)
+    screen = _screen(study, columns, options)
+    control = negative_control(study, columns, options, observed=screen.n_discoveries)
+    validation, risk, reason = cross_validate(study, options)
+    final, final_reason, final_notes = _final(study, screen, options)
     return SurvivalResult(
-        time=time,
-        event=event,
-        covariates=tuple(covariates),
-        strata=strata,
+        **vars(names),
         headline=wording.headline(screen, validation),
         cohort=summary,
         validation=validation,
@@ -170,51 +173,45 @@ def survival(
             *wording.screen_notes(screen, control),
             *final_notes,
         ),
-        methods=wording.methods_text(summary, screen, validation, max_final=limit),
-        options={
-            "alpha": alpha,
-            "max_final": limit,
-            "seed": seed,
-            "n_bootstrap": n_bootstrap,
-            "n_splits": n_splits,
-            "n_repeats": n_repeats,
-            "n_permutations": n_permutations,
-            "n_max_t": n_max_t,
-        },
+        methods=wording.methods_text(summary, screen, validation, max_final=options.max_final),
+        options=asdict(options),
     )
 
 
-def _check_options(alpha: float, n_splits: int, n_repeats: int) -> None:
-    """Refuse options outside their range."""
-    if not 0 < alpha < 1:
-        message = f"alpha is {alpha}; a false discovery rate lies between 0 and 1"
-        raise CohortError(message)
-    if n_splits < 2 or n_repeats < 1:
-        message = f"n_splits is {n_splits} and n_repeats {n_repeats}; need at least 2 and 1"
-        raise CohortError(message)
-
-
-def _check_size(study: Study) -> None:
-    """Refuse a cohort in which nothing can be estimated."""
+def _testable(study: Study) -> tuple[NDArray[np.intp], tuple[Dropped, ...]]:
+    """Return the columns worth testing; refuse a cohort in which nothing can be estimated."""
     if study.outcome.n < MIN_PATIENTS:
         message = (
             f"{study.outcome.n} patients have outcome and covariates; at least {MIN_PATIENTS} are "
             "needed"
         )
         raise CohortError(message)
+    columns, dropped = find_untestable(study.features, study.names)
+    if columns.size == 0:
+        reasons = ", ".join(sorted({item.reason for item in dropped}))
+        message = f"none of {len(study.names)} features can be tested ({reasons})"
+        raise CohortError(message)
+    return columns, dropped
+
+
+def _screen(study: Study, columns: NDArray[np.intp], options: Options) -> Screen:
+    """Test every feature alone, and all together by permutation."""
+    p_max_t = max_t_p_values(study, columns, n_permutations=options.n_max_t, seed=options.seed)
+    fits = screen_fits(study, columns)
+    return screen_table(study, columns, fits, alpha=options.alpha, p_max_t=p_max_t)
 
 
 def _final(
-    study: Study, screen: Screen, *, alpha: float, max_final: int
+    study: Study, screen: Screen, options: Options
 ) -> tuple[FinalModel | None, str, list[Note]]:
     """Fit the final model where the screen found something, else say why there is none."""
     if screen.n_discoveries == 0:
         reason = (
             f"none of {screen.n_tests} features passes the screen at a false discovery rate of "
-            f"{alpha:g}; a model of what came first would be a model of noise"
+            f"{options.alpha:g}; a model of what came first would be a model of noise"
         )
         return None, reason, []
-    model = develop(study, alpha=alpha, max_final=max_final)
+    model = develop(study, alpha=options.alpha, max_final=options.max_final)
     if model.columns.size == 0:
         return None, "the discoveries could not be fitted together with the covariates", []
     try:
@@ -226,51 +223,55 @@ def _final(
 
 def _panels(study: Study, screen: Screen, risk: NDArray[np.float64]) -> tuple[KaplanMeier, ...]:
     """Draw all patients, the out-of-fold score and the first feature, split at the median."""
-    outcome = study.outcome
-    everyone = np.zeros(outcome.n, dtype=np.int64)
-    panels = [
-        kaplan_meier_panel(
-            outcome,
-            everyone,
-            labels=("all patients",),
-            title="All patients",
-            caption="Kaplan-Meier estimate with 95 % log-log interval.",
-        )
-    ]
+    first = screen.rows[0]
+    panels = [_everyone(study)]
     if np.isfinite(risk).any():
-        caption = (
+        panels.append(_split_by_score(study, risk))
+    if first.status == "ok":
+        panels.append(_split_by_feature(study, first))
+    return tuple(panels)
+
+
+def _everyone(study: Study) -> KaplanMeier:
+    """Draw all patients in one curve."""
+    return kaplan_meier_panel(
+        study.outcome,
+        np.zeros(study.outcome.n, dtype=np.int64),
+        labels=("all patients",),
+        title="All patients",
+        caption="Kaplan-Meier estimate with 95 % log-log interval.",
+    )
+
+
+def _split_by_score(study: Study, risk: NDArray[np.float64]) -> KaplanMeier:
+    """Draw the halves of the out-of-fold score."""
+    return kaplan_meier_panel(
+        study.outcome,
+        np.where(np.isnan(risk), -1, risk > HALF).astype(np.int64),
+        labels=("low risk", "high risk"),
+        title="Out-of-fold risk score",
+        caption=(
             "Each patient was scored by a model that had not seen the patient, and split at the "
             "median of the test fold. The split is a display; patients whose fold had no model "
             "are not drawn. The log-rank p is descriptive: scores share training patients."
-        )
-        panels.append(
-            kaplan_meier_panel(
-                outcome,
-                np.where(np.isnan(risk), -1, risk > 0.5).astype(np.int64),
-                labels=("low risk", "high risk"),
-                title="Out-of-fold risk score",
-                caption=caption,
-            )
-        )
-    first = screen.rows[0]
-    if first.status == "ok":
-        status = "passes" if first.is_discovery else "does not pass"
-        caption = (
-            f"Split at the median, for display: the analysis is the continuous one. {first.feature} "
-            f"comes first of {screen.n_tests} and {status} the screen; the log-rank p is "
-            "descriptive, since the same patients chose the feature."
-        )
-        values = study.features[:, study.names.index(first.feature)]
-        panels.append(
-            kaplan_meier_panel(
-                outcome,
-                median_split(values),
-                labels=("at or below median", "above median"),
-                title=first.feature,
-                caption=caption,
-            )
-        )
-    return tuple(panels)
+        ),
+    )
+
+
+def _split_by_feature(study: Study, row: ScreenRow) -> KaplanMeier:
+    """Draw the halves of one feature."""
+    status = "passes" if row.is_discovery else "does not pass"
+    return kaplan_meier_panel(
+        study.outcome,
+        median_split(study.features[:, study.names.index(row.feature)]),
+        labels=("at or below median", "above median"),
+        title=row.feature,
+        caption=(
+            "Split at the median, for display: the analysis is the continuous one. "
+            f"{row.feature} comes first of {row.n_tests} and {status} the screen; the log-rank p "
+            "is descriptive, since the same patients chose the feature."
+        ),
+    )
 
 
 def _forest(screen: Screen, final: FinalModel | None) -> tuple[ForestRow, ...]:

@@ -20,6 +20,27 @@ __all__ = ["concordance_index", "concordant_pairs"]
 
 
 @compiled
+def _pairs_of(
+    i: int,
+    others: NDArray[np.intp],
+    follow_up: tuple[NDArray[np.float64], NDArray[np.bool_]],
+    risk: NDArray[np.float64],
+    weight: NDArray[np.float64],
+) -> tuple[float, float]:
+    """Weighted concordant and comparable pairs in which patient `i` fails first."""
+    time, event = follow_up
+    concordant, comparable = 0.0, 0.0
+    for j in others:
+        if time[j] > time[i] or (time[j] == time[i] and not event[j]):
+            comparable += weight[j]
+            if risk[i] > risk[j]:
+                concordant += weight[j]
+            elif risk[i] == risk[j]:
+                concordant += 0.5 * weight[j]
+    return weight[i] * concordant, weight[i] * comparable
+
+
+@compiled
 def _pairs(
     time: NDArray[np.float64],
     event: NDArray[np.bool_],
@@ -27,25 +48,14 @@ def _pairs(
     group: NDArray[np.int64],
     weight: NDArray[np.float64],
 ) -> tuple[float, float]:
-    """Weighted concordant and comparable pairs; rows sorted by group."""
+    """Weighted concordant and comparable pairs of all groups."""
     concordant, comparable = 0.0, 0.0
-    start, n = 0, time.size
-    while start < n:
-        stop = start
-        while stop < n and group[stop] == group[start]:
-            stop += 1
-        for i in range(start, stop):
-            if not event[i] or weight[i] == 0.0:
-                continue
-            for j in range(start, stop):
-                if time[j] > time[i] or (time[j] == time[i] and not event[j]):
-                    pair = weight[i] * weight[j]
-                    comparable += pair
-                    if risk[i] > risk[j]:
-                        concordant += pair
-                    elif risk[i] == risk[j]:
-                        concordant += 0.5 * pair
-        start = stop
+    for code in np.unique(group):
+        rows = np.flatnonzero((group == code) & (weight > 0.0))
+        for i in rows:
+            if event[i]:
+                more = _pairs_of(int(i), rows, (time, event), risk, weight)
+                concordant, comparable = concordant + more[0], comparable + more[1]
     return concordant, comparable
 
 
@@ -63,10 +73,7 @@ def concordant_pairs(
     """
     groups = np.zeros(time.size, np.int64) if group is None else group
     weights = np.ones(time.size) if weight is None else weight
-    order = np.argsort(groups, kind="stable")
-    concordant, comparable = _pairs(
-        time[order], event[order], risk[order], groups[order], weights[order]
-    )
+    concordant, comparable = _pairs(time, event, risk, groups, weights)
     return float(concordant), float(comparable)
 
 

@@ -153,6 +153,9 @@ def _p(study: Study, value: float, test: str, n_tests: int) -> PValue:
 
 def _messages(caught: list[warnings.WarningMessage]) -> tuple[str, ...]:
     """Keep the first line of each distinct warning about the fit."""
-    lines = [str(item.message).strip().splitlines()[0] for item in caught
-             if not issubclass(item.category, DeprecationWarning | FutureWarning)]
+    lines = [
+        str(item.message).strip().splitlines()[0]
+        for item in caught
+        if not issubclass(item.category, DeprecationWarning | FutureWarning)
+    ]
     return tuple(dict.fromkeys(lines))

@@ -38,7 +38,7 @@ OK, CONSTANT, NO_EVENTS, SEPARATED, NOT_CONVERGED, COLLINEAR = 0, 1, 2, 3, 4, 5
 MAX_ITERATIONS = 60
 MAX_HALVINGS = 30
 MAX_STEP = 5.0  # standard deviations of the feature in one Newton step
-TOLERANCE = 1e-7  # Newton step in standard errors at which the climb ends
+TOLERANCE = 1e-9  # Newton step in standard errors at which the climb ends
 PIVOT = 1e-10  # a pivot below this share of its own diagonal is a singular information matrix
 
 _F = TypeVar("_F", bound="Callable[..., object]")
@@ -137,13 +137,47 @@ def _accumulate(sums: NDArray[np.float64], row: NDArray[np.float64], weight: flo
 
 
 @compiled
+def _enter(
+    design: NDArray[np.float64],
+    row: int,
+    beta: NDArray[np.float64],
+    risk: NDArray[np.float64],
+) -> tuple[float, float]:
+    """Let one patient enter the risk set; return the linear predictor and its exponential."""
+    eta = 0.0
+    for a in range(beta.size):
+        eta += beta[a] * design[row, a + 1]
+    weight = math.exp(eta)
+    _accumulate(risk, design[row], weight)
+    return eta, weight
+
+
+@compiled
+def _leave(
+    risk: NDArray[np.float64],
+    tied: NDArray[np.float64],
+    share: float,
+    gradient: NDArray[np.float64],
+    information: NDArray[np.float64],
+) -> float:
+    """Count one event against the risk set less `share` of the tied; return log of its total."""
+    total = risk[0, 0] - share * tied[0, 0]
+    for a in range(1, risk.shape[0]):
+        mean = (risk[a, 0] - share * tied[a, 0]) / total
+        gradient[a] -= mean
+        for b in range(1, a + 1):
+            other = (risk[b, 0] - share * tied[b, 0]) / total
+            information[a, b] += (risk[a, b] - share * tied[a, b]) / total - mean * other
+    return math.log(total)
+
+
+@compiled
 def evaluate_joint(
     design: NDArray[np.float64], rows: NDArray[np.int64], beta: NDArray[np.float64], ties: int
 ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
     """Log-likelihood, gradient and information; `design` has a first column of ones."""
     n, width = design.shape
-    loglik, gradient = 0.0, np.zeros(width)
-    information = np.zeros((width, width))
+    loglik, gradient, information = 0.0, np.zeros(width), np.zeros((width, width))
     risk, tied = np.zeros((width, width)), np.zeros((width, width))
     i = 0
     while i < n:
@@ -152,75 +186,112 @@ def evaluate_joint(
         tied[:] = 0.0
         group, deaths = rows[i, 1], 0
         while i < n and rows[i, 1] == group:
-            eta = 0.0
-            for a in range(1, width):
-                eta += beta[a - 1] * design[i, a]
-            weight = math.exp(eta)
-            _accumulate(risk, design[i], weight)
+            eta, weight = _enter(design, i, beta, risk)
             if rows[i, 0] == 1:
                 deaths += 1
                 loglik += eta
-                gradient += design[i]
                 _accumulate(tied, design[i], weight)
+                for a in range(width):
+                    gradient[a] += design[i, a]
             i += 1
         for death in range(deaths):
-            share = ties * death / deaths
-            total = risk[0, 0] - share * tied[0, 0]
-            loglik -= math.log(total)
-            for a in range(1, width):
-                mean = (risk[a, 0] - share * tied[a, 0]) / total
-                gradient[a] -= mean
-                for b in range(1, a + 1):
-                    other = (risk[b, 0] - share * tied[b, 0]) / total
-                    information[a, b] += (risk[a, b] - share * tied[a, b]) / total - mean * other
-    for a in range(width):
-        for b in range(a + 1, width):
-            information[a, b] = information[b, a]
-    return loglik, gradient[1:].copy(), information[1:, 1:].copy()
+            loglik -= _leave(risk, tied, ties * death / deaths, gradient, information)
+    return loglik, gradient[1:].copy(), _mirrored(information)
+
+
+@compiled
+def _mirrored(lower: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Fill the upper triangle from the lower, without the first row and column."""
+    size = lower.shape[0] - 1
+    whole = np.empty((size, size))
+    for a in range(size):
+        for b in range(a + 1):
+            whole[a, b] = whole[b, a] = lower[a + 1, b + 1]
+    return whole
+
+
+@compiled
+def _dot(left: NDArray[np.float64], right: NDArray[np.float64], start: int, stop: int) -> float:
+    """Inner product over ``start:stop``."""
+    total = 0.0
+    for c in range(start, stop):
+        total += left[c] * right[c]
+    return total
+
+
+@compiled
+def _cholesky(matrix: NDArray[np.float64]) -> tuple[bool, NDArray[np.float64]]:
+    """Lower factor of a positive definite matrix; False where it is singular."""
+    size = matrix.shape[0]
+    lower = np.zeros((size, size))
+    for a in range(size):
+        for b in range(a):
+            lower[a, b] = (matrix[a, b] - _dot(lower[a], lower[b], 0, b)) / lower[b, b]
+        pivot = matrix[a, a] - _dot(lower[a], lower[a], 0, a)
+        if not pivot > PIVOT * max(matrix[a, a], 1.0):
+            return False, lower
+        lower[a, a] = math.sqrt(pivot)
+    return True, lower
 
 
 @compiled
 def _inverse(matrix: NDArray[np.float64]) -> tuple[bool, NDArray[np.float64]]:
-    """Inverse of a positive definite matrix by Cholesky; False where it is singular."""
+    """Inverse of a positive definite matrix; False where it is singular."""
+    is_regular, lower = _cholesky(matrix)
+    if not is_regular:
+        return False, lower
     size = matrix.shape[0]
-    lower = np.zeros((size, size))
-    for a in range(size):
-        for b in range(a + 1):
-            value = matrix[a, b]
-            for c in range(b):
-                value -= lower[a, c] * lower[b, c]
-            if a != b:
-                lower[a, b] = value / lower[b, b]
-            elif not (value > PIVOT * matrix[a, a] and value > PIVOT):
-                return False, lower
-            else:
-                lower[a, a] = math.sqrt(value)
-    whole = np.zeros((size, size))
+    root = np.zeros((size, size))  # columns of the factor's inverse, as rows
+    whole = np.empty((size, size))
     for column in range(size):
-        for a in range(column, size):
-            value = 1.0 if a == column else 0.0
-            for c in range(column, a):
-                value -= lower[a, c] * whole[c, column]
-            whole[a, column] = value / lower[a, a]
-    return True, whole.T @ whole
+        root[column, column] = 1.0 / lower[column, column]
+        for a in range(column + 1, size):
+            root[column, a] = -_dot(lower[a], root[column], column, a) / lower[a, a]
+    for a in range(size):
+        for b in range(size):
+            whole[a, b] = _dot(root[a], root[b], max(a, b), size)
+    return True, whole
+
+
+@compiled
+def _step(
+    inverse: NDArray[np.float64], gradient: NDArray[np.float64], step: NDArray[np.float64]
+) -> float:
+    """Fill `step` with Newton's, capped at `MAX_STEP`; return its length in standard errors."""
+    size = gradient.size
+    largest, decrement = 0.0, 0.0
+    for a in range(size):
+        step[a] = _dot(inverse[a], gradient, 0, size)
+        largest = max(largest, abs(step[a]))
+        decrement += step[a] * gradient[a]
+    if largest > MAX_STEP:
+        for a in range(size):
+            step[a] *= MAX_STEP / largest
+    return math.sqrt(abs(decrement))
 
 
 @compiled
 def _climb(
     design: NDArray[np.float64],
     rows: NDArray[np.int64],
-    state: tuple[NDArray[np.float64], float],
-    step: NDArray[np.float64],
+    state: tuple[NDArray[np.float64], float, NDArray[np.float64]],
     ties: int,
-) -> tuple[bool, NDArray[np.float64]]:
-    """Halve `step` until the log-likelihood does not fall; False where it never stops falling."""
-    beta, loglik = state
+) -> bool:
+    """Move beta in place, halving the step while the log-likelihood falls; False if it always does.
+
+    `state` is (beta, its log-likelihood, step).
+    """
+    beta, loglik, step = state
+    trial = np.empty(beta.size)
     for _ in range(MAX_HALVINGS):
-        trial = evaluate_joint(design, rows, beta + step, ties)[0]
-        if trial >= loglik - 1e-12 * abs(loglik):
-            return True, beta + step
-        step = step * 0.5
-    return False, beta
+        for a in range(beta.size):
+            trial[a] = beta[a] + step[a]
+        if evaluate_joint(design, rows, trial, ties)[0] >= loglik - 1e-12 * abs(loglik):
+            beta[:] = trial
+            return True
+        for a in range(beta.size):
+            step[a] *= 0.5
+    return False
 
 
 @compiled
@@ -228,24 +299,20 @@ def newton_joint(
     design: NDArray[np.float64], rows: NDArray[np.int64], start: NDArray[np.float64], ties: int
 ) -> tuple[int, NDArray[np.float64], NDArray[np.float64], float]:
     """Status, coefficients, covariance and log-likelihood of several columns together."""
-    beta = start.copy()
-    covariance = np.full((beta.size, beta.size), np.nan)
+    beta, step = start.copy(), np.zeros(start.size)
     for iteration in range(MAX_ITERATIONS):
         loglik, gradient, information = evaluate_joint(design, rows, beta, ties)
         is_regular, inverse = _inverse(information)
         if not is_regular:
-            status = COLLINEAR if iteration == 0 else SEPARATED
-            return status, beta * np.nan, covariance, np.nan
-        step = inverse @ gradient
-        if not math.sqrt(max(step @ gradient, 0.0)) > TOLERANCE:
+            inverse[:] = np.nan
+            beta[:] = np.nan
+            return COLLINEAR if iteration == 0 else SEPARATED, beta, inverse, np.nan
+        if not _step(inverse, gradient, step) > TOLERANCE:
             return OK, beta, inverse, loglik
-        largest = np.abs(step).max()
-        if largest > MAX_STEP:
-            step *= MAX_STEP / largest
-        has_climbed, beta = _climb(design, rows, (beta, loglik), step, ties)
-        if not has_climbed:
+        if not _climb(design, rows, (beta, loglik, step), ties):
             break
-    return NOT_CONVERGED, beta * np.nan, covariance, np.nan
+    beta[:] = np.nan
+    return NOT_CONVERGED, beta, np.full((beta.size, beta.size), np.nan), np.nan
 
 
 @compiled
@@ -276,7 +343,7 @@ def _fit_adjusted(
     if status != OK:
         return status, np.nan, np.nan, np.nan, np.nan
     status, beta, covariance, loglik = newton_joint(design, rows, np.append(start, 0.0), ties)
-    return status, beta[q], covariance[q, q], loglik, null
+    return status, float(beta[q]), float(covariance[q, q]), loglik, null
 
 
 @compiled

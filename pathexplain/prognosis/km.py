@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Curve", "kaplan_meier_curve", "kaplan_meier_panel", "median_split", "median_time"]
 
+HALF = 0.5
+MAX_TICKS = 8
 _Z = float(stats.norm.ppf(0.975))
 
 
@@ -75,7 +77,7 @@ def median_time(curve: Curve) -> WithInterval:
     """
     reached = []
     for values in (curve.survival, curve.low, curve.high):
-        below = curve.time[np.nan_to_num(values, nan=1.0) <= 0.5]
+        below = curve.time[np.nan_to_num(values, nan=1.0) <= HALF]
         reached.append(float(below[0]) if below.size else float("nan"))
     return WithInterval(*reached)
 
@@ -135,5 +137,5 @@ def _ticks(longest: float) -> tuple[float, ...]:
     """Return four to nine round times from 0 to the longest follow-up."""
     power = 10.0 ** np.floor(np.log10(longest))
     steps = power * np.array([0.1, 0.2, 0.25, 0.5, 1.0, 2.0])
-    step = float(steps[np.flatnonzero(longest / steps <= 8)[0]])
+    step = float(steps[np.flatnonzero(longest / steps <= MAX_TICKS)[0]])
     return tuple(step * place for place in range(int(longest / step) + 1))

@@ -33,10 +33,13 @@ __all__ = [
 SMALL_COHORT = 100  # patients; own choice
 SMALL_EVENTS = 50  # events; own choice
 PH_LEVEL = 0.05
+CHANCE = 0.5  # C-index of a random order
 _NAMED = 5
 
 
-def cohort_notes(cohort: CohortSummary, preflight: Preflight, suspects: tuple[str, ...]) -> list[Note]:
+def cohort_notes(
+    cohort: CohortSummary, preflight: Preflight, suspects: tuple[str, ...]
+) -> list[Note]:
     """Tell of small numbers, lost patients, unknown units and features that follow the outcome."""
     notes = []
     if cohort.n < SMALL_COHORT or cohort.events < SMALL_EVENTS:
@@ -93,7 +96,9 @@ def screen_notes(screen: Screen, control: NegativeControl) -> list[Note]:
     return notes
 
 
-def final_notes(final: FinalModel, messages: tuple[str, ...], *, dropped_for_fit: int) -> list[Note]:
+def final_notes(
+    final: FinalModel, messages: tuple[str, ...], *, dropped_for_fit: int
+) -> list[Note]:
     """Tell of optimism, few events, violated assumptions and what lifelines said."""
     text = (
         "The final model's hazard ratios, p-values and apparent C come from the patients that "
@@ -130,7 +135,7 @@ def validation_notes(validation: Validation | None, reason: str) -> list[Note]:
     if validation is None:
         return [_warning("no_validation", f"Not cross-validated: {reason}.")]
     notes = []
-    if not validation.c_index.low > 0.5:
+    if not validation.c_index.low > CHANCE:
         text = (
             f"Cross-validated C = {_interval(validation.c_index)}: not shown to be better than "
             "chance."
@@ -144,9 +149,7 @@ def validation_notes(validation: Validation | None, reason: str) -> list[Note]:
         )
         notes.append(_warning("selection_unstable", text))
     if validation.gain is not None and not validation.gain.low > 0:
-        text = (
-            f"Gain in C over the covariates alone = {_interval(validation.gain)}: no gain shown."
-        )
+        text = f"Gain in C over the covariates alone = {_interval(validation.gain)}: no gain shown."
         notes.append(_warning("no_gain_over_covariates", text))
     text = (
         "The interval of the cross-validated C resamples patients with the fitted models fixed; "

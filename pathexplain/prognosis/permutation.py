@@ -19,6 +19,7 @@ from pathexplain.prognosis.screening import adjust_bh, screen_fits
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from pathexplain.prognosis.options import Options
     from pathexplain.prognosis.study import Study
 
 __all__ = ["martingale_residuals", "max_t_p_values", "negative_control"]
@@ -71,33 +72,27 @@ def max_t_p_values(
 
 
 def negative_control(
-    study: Study,
-    columns: NDArray[np.intp],
-    *,
-    alpha: float,
-    n_permutations: int,
-    n_max_t: int,
-    observed: int,
-    seed: int,
+    study: Study, columns: NDArray[np.intp], options: Options, *, observed: int
 ) -> NegativeControl:
     """Rerun the very screen on permuted outcomes and count what it would have reported.
 
-    A sound screen reports something in about a share `alpha` of permutations, or less.
+    A sound screen reports something in about a share `alpha` of permutations, or less. `observed`
+    is what it reported on the true outcomes.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(options.seed)
     counts, smallest = [], []
-    for _ in range(n_permutations):
+    for _ in range(options.n_permutations):
         shuffled = replace(study, features=study.features[_permutation(study, generator)])
         p = screen_fits(shuffled, columns).p
-        counts.append(int((adjust_bh(p) <= alpha).sum()))
+        counts.append(int((adjust_bh(p) <= options.alpha).sum()))
         smallest.append(float(np.nanmin(p, initial=1.0)))
     return NegativeControl(
-        n_permutations=n_permutations,
+        n_permutations=options.n_permutations,
         discoveries=tuple(counts),
-        share_with_discovery=float(np.mean(np.asarray(counts) > 0)) if counts else float("nan"),
+        share_with_discovery=float(np.mean(np.asarray(counts) > 0)),
         observed_discoveries=observed,
-        median_smallest_p=float(np.median(smallest)) if smallest else float("nan"),
-        n_max_t_permutations=n_max_t,
+        median_smallest_p=float(np.median(smallest)),
+        n_max_t_permutations=options.n_max_t,
     )
 
 
@@ -127,4 +122,6 @@ def _orthogonal(study: Study, columns: NDArray[np.intp]) -> NDArray[np.float64]:
     if beside.shape[1]:
         z -= beside @ np.linalg.lstsq(beside, z, rcond=None)[0]
     length = np.sqrt((z**2).sum(axis=0))
-    return np.divide(z, length, out=np.zeros_like(z), where=length > 0)
+    z[:, length > 0] /= length[length > 0]
+    z[:, length == 0] = 0.0
+    return np.asarray(z)

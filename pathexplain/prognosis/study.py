@@ -119,7 +119,8 @@ def build_study(
         strata=_codes(columns[strata].iloc[kept]) if strata else None,
         n_input=cohort.n_obs,
         lost=tuple(
-            Lost(reason, int(rows.size), tuple(patients[rows].tolist())) for reason, rows in losses.items()
+            Lost(reason, int(rows.size), tuple(patients[rows].tolist()))
+            for reason, rows in losses.items()
         ),
     )
 
@@ -174,7 +175,7 @@ def _check_names(wanted: list[str]) -> None:
 def _column(cohort: AnnData, name: str) -> pd.Series:
     """Find a clinical column in obs, or else among the features."""
     if name in cohort.obs.columns:
-        return cohort.obs[name]
+        return pd.Series(cohort.obs[name])
     if name in cohort.var_names:
         values = np.asarray(cohort[:, [name]].X, dtype=np.float64).ravel()
         return pd.Series(values, index=cohort.obs_names, name=name)
@@ -202,10 +203,10 @@ def _design(columns: list[pd.Series], patients: NDArray[np.str_]) -> pd.DataFram
             parts.append(column.astype(np.float64).to_frame().set_index(patients))
         else:
             levels = column.astype(str).astype("category")
-            dummies = pd.get_dummies(levels, prefix=column.name, prefix_sep="=", dtype=float)
+            dummies = pd.get_dummies(levels, prefix=str(column.name), prefix_sep="=", dtype=float)
             parts.append(dummies.iloc[:, 1:].set_index(patients))
     design = pd.concat(parts, axis=1)
-    constant = [str(column.name) for column in columns if column.nunique() < 2]
+    constant = [str(column.name) for column in columns if len(column.unique()) == 1]
     if constant:
         message = f"covariates are constant: {', '.join(constant)}; leave them out"
         raise CohortError(message)

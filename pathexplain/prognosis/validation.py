@@ -17,6 +17,7 @@ from pathexplain.prognosis.result import Validation, WithInterval
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from pathexplain.prognosis.options import Options
     from pathexplain.prognosis.study import Study
 
 __all__ = ["MIN_EVENTS_PER_FOLD", "cross_validate", "deal_folds"]
@@ -43,14 +44,7 @@ def deal_folds(
 
 
 def cross_validate(
-    study: Study,
-    *,
-    alpha: float,
-    max_final: int,
-    n_splits: int,
-    n_repeats: int,
-    n_bootstrap: int,
-    seed: int,
+    study: Study, options: Options
 ) -> tuple[Validation | None, NDArray[np.float64], str]:
     """Develop on all folds but one, score the one, `n_repeats` times over.
 
@@ -64,29 +58,29 @@ def cross_validate(
     reason : str
         Why there is no validation, else empty.
     """
-    empty = np.full(study.outcome.n, np.nan)
+    n_splits = options.n_splits
     if study.outcome.events < MIN_EVENTS_PER_FOLD * n_splits:
         reason = (
             f"{study.outcome.events} events are too few for {n_splits} folds: at least "
             f"{MIN_EVENTS_PER_FOLD} events a fold are needed"
         )
-        return None, empty, reason
-    generator = np.random.default_rng(seed)
+        return None, np.full(study.outcome.n, np.nan), reason
+    generator = np.random.default_rng(options.seed)
     folds = np.stack(
-        [deal_folds(study.outcome.event, n_splits, generator) for _ in range(n_repeats)]
+        [deal_folds(study.outcome.event, n_splits, generator) for _ in range(options.n_repeats)]
     )
     risks, clinical = np.zeros(folds.shape), np.zeros(folds.shape)
     models: list[RiskModel] = []
-    for repeat, fold in np.ndindex(n_repeats, n_splits):
+    for repeat, fold in np.ndindex(folds.shape[0], n_splits):
         test = np.flatnonzero(folds[repeat] == fold)
         train = study.take(np.flatnonzero(folds[repeat] != fold))
         held_out = study.take(test)
-        models.append(develop(train, alpha=alpha, max_final=max_final))
+        models.append(develop(train, alpha=options.alpha, max_final=options.max_final))
         risks[repeat, test] = models[-1].risk(held_out)
         if study.covariates.shape[1]:
             clinical[repeat, test] = clinical_model(train).risk(held_out)
     groups = folds if study.strata is None else folds + n_splits * study.strata
-    boots = _bootstrap(study, groups, (risks, clinical), n_bootstrap, generator)
+    boots = _bootstrap(study, groups, (risks, clinical), options.n_bootstrap, generator)
     return _assemble(study, models, boots, folds.shape[0]), _ranks(risks[0], folds[0]), ""
 
 
