@@ -71,12 +71,12 @@ def _object_rows(result: SlideResult, item: PromptResult) -> pd.DataFrame:
 def _object_columns(columns: Sequence[str]) -> pd.DataFrame:
     """`var` of the objects table."""
     wanted = ["family", "unit", "definition", "source"]
-    return feature_dictionary().loc[list(columns), wanted].rename_axis(None)
+    return feature_dictionary().set_index("name").loc[list(columns), wanted].rename_axis(None)
 
 
 def feature_frame(features: Sequence[str], *, kinds: Mapping[str, str]) -> pd.DataFrame:
     """`var` of slide and patient tables: what each aggregated feature is; `kinds` of the prompts."""
-    frame = feature_dictionary(kinds).loc[list(features)].rename_axis(None)
+    frame = feature_dictionary(kinds).set_index("name").loc[list(features)].rename_axis(None)
     frame["feature"] = [name.split(".")[2] for name in features]
     return frame[list(VAR_COLUMNS)]
 
