@@ -7,7 +7,10 @@ the fold, features taken as independent ("interventional"; Lundberg 2017, arXiv 
 
 from __future__ import annotations
 
+import importlib
+import warnings
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -103,8 +106,7 @@ def tree_shap(
     model: Any, values: NDArray[np.float64], background: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return interventional TreeSHAP values, (n, p, K), and the baseline, (K,)."""
-    import shap  # noqa: PLC0415 - takes seconds to import
-
+    shap = _import_shap()
     explainer = shap.TreeExplainer(
         model, data=background, feature_perturbation="interventional", model_output="raw"
     )
@@ -114,6 +116,19 @@ def tree_shap(
     if explained.shape[2] == 2:  # noqa: PLR2004 - two classes: keep the positive one
         return explained[:, :, 1:], base[1:]
     return explained, base
+
+
+def _import_shap() -> ModuleType:
+    """Import shap when it is needed: that takes seconds."""
+    with warnings.catch_warnings():
+        # shap 0.51 sets up its colormaps at import in a way that matplotlib 3.11 will drop
+        # ("The set_bad function ..."); we draw nothing with them.
+        warnings.filterwarnings(
+            "ignore",
+            message=r"The set_(bad|over|under) function",
+            category=PendingDeprecationWarning,
+        )
+        return importlib.import_module("shap")
 
 
 def _explain_fold(

@@ -131,7 +131,8 @@ def _search(
     losses = np.zeros(len(spec.grid))
     for i_grid, parameters in enumerate(spec.grid):
         for fold in folds:
-            pipeline = spec.pipeline(parameters, seed=seed).fit(values[fold.train], codes[fold.train])
+            pipeline = spec.pipeline({**parameters, **spec.search}, seed=seed)
+            pipeline.fit(values[fold.train], codes[fold.train])
             predicted = pipeline.predict_proba(values[fold.test])
             losses[i_grid] += log_loss(predicted, codes[fold.test]).sum()
     return spec.grid[int(losses.argmin())]
