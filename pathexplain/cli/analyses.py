@@ -6,11 +6,14 @@ Heavy imports stay inside the functions, so that `--help` needs none of them.
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - cyclopts reads the annotations
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from pathexplain.cli.output import say
+from pathexplain.cli.output import note, say
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 __all__ = ["importance", "survival"]
 
@@ -18,7 +21,7 @@ Column = Annotated[str, Parameter(required=True)]
 Names = Annotated[tuple[str, ...], Parameter(show_default=False)]
 
 
-def importance(
+def importance(  # noqa: PLR0913 - one parameter an option
     cohort: Path,
     /,
     *,
@@ -26,6 +29,7 @@ def importance(
     groups: str | None = None,
     covariates: Names = (),
     clinical: Path | None = None,
+    clinical_columns: Names = (),
     patient: str = "patient_id",
     out: Path | None = None,
     seed: int = 0,
@@ -44,6 +48,8 @@ def importance(
         Clinical columns to compare with; several with commas, or the option again.
     clinical
         CSV with one row a patient, joined to the cohort.
+    clinical_columns
+        For a cohort in a CSV: its columns that are no features. Default: told by their names.
     patient
         Column that names the patient.
     out
@@ -55,7 +61,13 @@ def importance(
     from pathexplain.diagnosis import importance as run
     from pathexplain.report import write_report
 
-    table = read_cohort(cohort, clinical=clinical, patient=patient)
+    table = read_cohort(
+        cohort,
+        clinical=clinical,
+        patient=patient,
+        clinical_columns=_names(clinical_columns) or None,
+    )
+    _note_columns(table)
     result = run(table, target=target, groups=groups, covariates=_names(covariates), seed=seed)
     _show_paths(write_report(result, _report_folder(out, cohort, "importance")))
 
@@ -69,6 +81,7 @@ def survival(  # noqa: PLR0913 - one parameter an option
     covariates: Names = (),
     strata: str | None = None,
     clinical: Path | None = None,
+    clinical_columns: Names = (),
     patient: str = "patient_id",
     out: Path | None = None,
     seed: int = 0,
@@ -89,6 +102,8 @@ def survival(  # noqa: PLR0913 - one parameter an option
         Clinical column whose values have baseline hazards of their own.
     clinical
         CSV with one row a patient, joined to the cohort.
+    clinical_columns
+        For a cohort in a CSV: its columns that are no features. Default: told by their names.
     patient
         Column that names the patient.
     out
@@ -100,10 +115,22 @@ def survival(  # noqa: PLR0913 - one parameter an option
     from pathexplain.prognosis import survival as run
     from pathexplain.report import write_report
 
-    table = read_cohort(cohort, clinical=clinical, patient=patient)
+    table = read_cohort(
+        cohort,
+        clinical=clinical,
+        patient=patient,
+        clinical_columns=_names(clinical_columns) or None,
+    )
+    _note_columns(table)
     options: dict[str, Any] = {"covariates": _names(covariates), "strata": strata, "seed": seed}
     result = run(table, time=time, event=event, **options)
     _show_paths(write_report(result, _report_folder(out, cohort, "survival")))
+
+
+def _note_columns(table: AnnData) -> None:
+    """Say on stderr what counts as clinical: a wrong guess would leak the answer."""
+    clinical = ", ".join(map(str, table.obs.columns)) or "none"
+    note(f"{table.n_obs} patients, {table.n_vars} features; clinical columns: {clinical}")
 
 
 def _names(given: tuple[str, ...]) -> tuple[str, ...]:

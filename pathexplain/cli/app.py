@@ -35,7 +35,7 @@ app = App(
     ),
     help_format="plaintext",
     version=__version__,
-    default_parameter=Parameter(negative=()),
+    default_parameter=Parameter(negative=(), json_list=False, json_dict=False),
     exit_on_error=False,
     print_error=False,
     suppress_keyboard_interrupt=False,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from pathexplain.cli.output import SlideProgress, columns, note, say, say_json
+from pathexplain.cli.output import Bars, columns, note, say, say_json
 from pathexplain.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def extract(
         note(f"warning: {warning}")
     if not slides and not prompt_set.slides:
         note(f"no slides named: taking every readable image of {Path.cwd()}")
-    with SlideProgress() as progress:
+    with Bars() as bars:
         summary = run(
             slides or None,
             prompts=prompt_set,
@@ -87,7 +87,7 @@ def extract(
             device=device,
             patients=patients,
             overwrite=overwrite,
-            progress=progress,
+            progress=bars.slide,
         )
     _show_run(summary, as_json=as_json)
     return summary.exit_code
@@ -131,7 +131,7 @@ def features(*, markdown: Flag = False, as_json: Json = False) -> None:
     as_json
         Print one JSON object a feature.
     """
-    from pathexplain.features import feature_dictionary, features_markdown
+    from pathexplain.features.dictionary import feature_dictionary, features_markdown
 
     if markdown:
         say(features_markdown().rstrip("\n"))
@@ -140,8 +140,8 @@ def features(*, markdown: Flag = False, as_json: Json = False) -> None:
     if as_json:
         say_json(table.to_dict(orient="records"))
         return
-    shown = table[["name", "unit", "definition"]].drop_duplicates()
-    say(columns([("name", "unit", "definition"), *shown.itertuples(index=False, name=None)]))
+    shown = ["name", "unit", "definition", "source"]
+    say(columns([shown, *table[shown].itertuples(index=False, name=None)]))
 
 
 def vocabulary(*, regions: Flag = False, as_json: Json = False) -> None:
@@ -192,7 +192,9 @@ def train(config: Path, /) -> None:
     """
     from pathexplain.segmentor.training import train as run
 
-    say(run(config))
+    with Bars() as bars:
+        folder = run(config, progress=bars.step)
+    say(folder)
 
 
 def evaluate(

@@ -10,13 +10,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
     from rich.progress import Progress, TaskID
 
-__all__ = ["SlideProgress", "columns", "note", "say", "say_json"]
+__all__ = ["Bars", "columns", "note", "say", "say_json"]
 
 
 def say(text: object = "") -> None:
@@ -54,13 +54,13 @@ def columns(rows: Iterable[Sequence[object]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-class SlideProgress:
-    """A bar a slide on stderr; silent where stderr is no terminal.
+class Bars:
+    """Progress bars on stderr; silent where stderr is no terminal.
 
     Examples
     --------
-    >>> with SlideProgress() as progress:
-    ...     progress("slide", 1, 2)
+    >>> with Bars() as bars:
+    ...     bars.slide("S1", 1, 2)
     """
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ class SlideProgress:
             layout = (
                 TextColumn("{task.description}"),
                 BarColumn(),
-                TextColumn("{task.completed}/{task.total} tiles"),
+                TextColumn("{task.completed}/{task.total}"),
                 TimeRemainingColumn(),
             )
             self._bars = Progress(*layout, console=Console(stderr=True))
@@ -93,10 +93,21 @@ class SlideProgress:
         if self._bars is not None:
             self._bars.stop()
 
-    def __call__(self, slide_id: str, done: int, total: int) -> None:
-        """Show that `done` of `total` tiles of a slide are measured."""
+    def slide(self, slide_id: str, done_tiles: int, total_tiles: int) -> None:
+        """Show how many tiles of a slide are measured."""
+        self._show(slide_id, slide_id, done_tiles, total_tiles)
+
+    def step(self, step: int, steps: int, metrics: Mapping[str, float]) -> None:
+        """Show how far a training is, and its last losses."""
+        words = [f"{name} {value:.3f}" for name, value in metrics.items() if name != "seconds"]
+        self._show("training", " ".join(["step", *words[:3]]), step, steps)
+
+    def _show(self, key: str, text: str, done: int, total: int) -> None:
+        """Set a bar, which is made when it is first used."""
         if self._bars is None:
             return
-        if slide_id not in self._tasks:
-            self._tasks[slide_id] = self._bars.add_task(slide_id, total=total)
-        self._bars.update(self._tasks[slide_id], completed=done, total=total)
+        from rich.markup import escape
+
+        if key not in self._tasks:
+            self._tasks[key] = self._bars.add_task(escape(text), total=total)
+        self._bars.update(self._tasks[key], description=escape(text), completed=done, total=total)

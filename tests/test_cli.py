@@ -1,0 +1,435 @@
+"""The command line: what loads, what is printed where, exit codes, each command on small input."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import pathexplain
+from pathexplain.cli import main
+from pathexplain.cli.app import app
+from pathexplain.errors import FitError
+
+HEAVY = ("torch", "shap", "lifelines", "pandas", "numpy", "sklearn", "spatialdata", "pydantic")
+COMMANDS = (
+    "extract",
+    "check",
+    "features",
+    "vocabulary",
+    "importance",
+    "survival",
+    "demo",
+    "train",
+    "evaluate",
+)
+PROMPTS = "version: 1\nmpp: 0.5\nprompts:\n  - {text: nuclei, min_area_um2: 10}\n"
+CORPUS = Path(__file__).parent / "prompts_corpus"
+
+
+@pytest.fixture
+def prompts(tmp_path: Path) -> Path:
+    path = tmp_path / "prompts.yaml"
+    path.write_text(PROMPTS, encoding="utf-8")
+    return path
+
+
+def run_python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+# ── what loads ───────────────────────────────────────────────────────────────────────────────────
+def test_importing_pathexplain_and_every_help_load_nothing_heavy() -> None:
+    code = f"""
+import contextlib, io, sys
+import pathexplain
+loaded = [m for m in {HEAVY!r} if m in sys.modules]
+from pathexplain.cli import main
+with contextlib.redirect_stdout(io.StringIO()) as page:
+    codes = [main(words) for words in ([], ["--help"], *([c, "--help"] for c in {COMMANDS!r}))]
+loaded += [m for m in {HEAVY!r} if m in sys.modules]
+print(loaded, set(codes), "Usage: pathexplain" in page.getvalue())
+"""
+    assert run_python(code).strip() == "[] {0} True"
+
+
+def test_every_public_name_is_there_and_loaded_when_used() -> None:
+    for name in pathexplain.__all__:
+        assert getattr(pathexplain, name) is not None, name
+    assert set(pathexplain.__all__) <= set(dir(pathexplain))
+    assert {name for name in pathexplain.__all__ if not name.startswith("__")} == set(
+        pathexplain._HOMES
+    )
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = pathexplain.nothing
+
+
+def test_the_module_runs_as_a_program() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pathexplain", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == pathexplain.__version__
+
+
+# ── help and wrong calls ─────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_is_explained(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    capsys.readouterr()
+    for argument in app[command].assemble_argument_collection(parse_docstring=True):
+        if argument.show:
+            assert argument.parameter.help, f"{command} {argument.name}"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["chek"], 'Did you mean "check"'),
+        (["extract"], "--prompts"),
+        (["extract", "--prompts", "p.yaml", "--mpp", "fine"], "fine"),
+        (["extract", "--bogus"], "--bogus"),
+        (["survival", "c.csv", "--time", "t"], "--event"),
+        (["importance", "c.csv"], "--target"),
+        (["importance"], "COHORT"),
+        (["train"], "CONFIG"),
+        (["evaluate"], "--data"),
+        (["demo", "--seed", "x"], "seed"),
+        (["check"], "give a prompts file"),
+        (["check", "nothing.yaml"], "nothing.yaml: cannot be read"),
+        (["extract", "--prompts", "nothing.yaml"], "nothing.yaml: cannot be read"),
+        (["train", "nothing.yaml"], "nothing.yaml"),
+        (["importance", "nothing.csv", "--target", "t"], "nothing.csv"),
+        (["survival", "nothing.csv", "--time", "t", "--event", "e"], "nothing.csv"),
+        (["survival", "nowhere", "--time", "t", "--event", "e"], "nowhere"),
+    ],
+)
+def test_wrong_input_is_a_message_and_exit_code_2(
+    words: list[str],
+    says: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    shown = capsys.readouterr()
+    assert says in shown.err
+    assert shown.err.startswith("pathexplain: ")
+    assert "Traceback" not in shown.err
+    assert shown.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+# ── failures ─────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (FitError("no fit: 0 events"), 1, "pathexplain: no fit: 0 events\n"),
+        (KeyboardInterrupt(), 130, "resumes an extraction where it stopped"),
+        (ZeroDivisionError("of nought"), 1, "unexpected ZeroDivisionError: of nought"),
+    ],
+)
+def test_what_fails_while_working(
+    error: BaseException,
+    code: int,
+    says: str,
+    prompts: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("pathexplain.prompts.check_prompts", fail)
+    assert main(["check", str(prompts)]) == code
+    shown = capsys.readouterr().err
+    assert says in shown
+    assert "Traceback" not in shown
+    assert main(["check", str(prompts), "--debug"]) == code
+    assert "Traceback" in capsys.readouterr().err
+    monkeypatch.setenv("PATHEXPLAIN_DEBUG", "1")
+    assert main(["check", str(prompts)]) == code
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_enough_is_no_failure() -> None:
+    code = (
+        "import sys\n"
+        "from pathexplain.cli import main\n"
+        "sys.stdin.readline()\n"
+        "sys.exit(main(['vocabulary']))\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        process.stdin.write(b"go\n")
+        process.stdin.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
+
+
+# ── check, features, vocabulary ──────────────────────────────────────────────────────────────────
+def test_check_shows_what_a_good_file_says(
+    prompts: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", str(prompts)]) == 0
+    shown = capsys.readouterr()
+    assert re.search(r"nucleus +instances +0\.5 +10 +nuclei-level nucleus in multiple", shown.out)
+    assert "mpp 0.5" in shown.out
+    assert shown.err == ""
+
+
+def test_check_reports_every_fault_and_says_so_in_json(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = CORPUS / "words.yaml"
+    assert main(["check", str(path)]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.count(f"{path}:") == 8
+    assert "3 faults" in shown.err
+    assert shown.err.count("warning: ") == 5
+    assert main(["check", str(path), "--json"]) == 2
+    found = json.loads(capsys.readouterr().out)
+    assert [fault["line"] for fault in found["faults"]] == [5, 7, 8]
+    assert (found["ok"], found["prompts"], len(found["warnings"])) == (False, None, 5)
+
+
+def test_check_json_of_a_good_file(prompts: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(prompts), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["ok"] is True
+    assert found["prompts"]["prompts"][0]["object"] == "nucleus"
+
+
+def test_check_prints_the_schema_in_docs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--schema"]) == 0
+    written = (CORPUS.parents[1] / "docs" / "prompts.schema.json").read_text(encoding="utf-8")
+    assert capsys.readouterr().out == written
+
+
+def test_features_are_listed_with_unit_and_definition(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["features"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["name", "unit", "definition", "source"]
+    assert any(line.startswith("shape.area_um2 ") for line in lines)
+    assert main(["features", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert len(rows) == len(lines) - 1
+    assert all(row["unit"] and row["definition"] for row in rows)
+    assert main(["features", "--markdown"]) == 0
+    assert capsys.readouterr().out.startswith("# Features")
+
+
+def test_vocabulary_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["vocabulary"]) == 0
+    assert re.search(
+        r"^glomerulus +tissue +instances +renal", capsys.readouterr().out, re.MULTILINE
+    )
+    assert main(["vocabulary", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["regions"]["colon"][0] == "colorectal"
+    assert found["objects"][0]["name"] == "nucleus"
+
+
+# ── extract ──────────────────────────────────────────────────────────────────────────────────────
+@dataclass(frozen=True)
+class Status:
+    slide_id: str
+    status: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Summary:
+    out: Path
+    slides: tuple[Status, ...]
+    warnings: tuple[str, ...] = ()
+    exit_code: int = 0
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]]]:
+    """Stand in for the pipeline: note the call, and report one good and one bad slide."""
+    made: list[tuple[Any, dict[str, Any]]] = []
+
+    def extract(slides: Any, **options: Any) -> Summary:
+        made.append((slides, options))
+        options["progress"]("[a]", 1, 2)
+        bad = Status("b", "failed", "truncated at byte 7")
+        return Summary(options["out"], (Status("a", "done"), bad), ("2 slides, 1 left",), 3)
+
+    monkeypatch.setattr("pathexplain.extraction.extract", extract)
+    return made
+
+
+def test_extract_hands_over_its_options_and_tells_what_failed(
+    prompts: Path, calls: list[tuple[Any, dict[str, Any]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--out", "run", "--segmentor", "stain", "--mpp", "0.25", "--device", "cpu"]
+    words = ["extract", "a.png", "b.png", "--prompts", str(prompts), *options, "--overwrite"]
+    assert main(words) == 3
+    ((slides, given),) = calls
+    assert slides == (Path("a.png"), Path("b.png"))
+    assert given["prompts"].names == ("nucleus",)
+    assert (given["out"], given["segmentor"], given["mpp"]) == (Path("run"), "stain", 0.25)
+    assert (given["device"], given["overwrite"], given["patients"]) == ("cpu", True, None)
+    shown = capsys.readouterr()
+    assert shown.out == "run\n"
+    assert "failed: b: truncated at byte 7" in shown.err
+    assert "1 done, 1 failed" in shown.err
+    assert "warning: 2 slides, 1 left" in shown.err
+
+
+def test_extract_without_slides_and_folder_says_what_it_takes(
+    prompts: Path, calls: list[tuple[Any, dict[str, Any]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["extract", "--prompts", str(prompts), "--json"]) == 3
+    ((slides, given),) = calls
+    assert slides is None
+    assert given["out"] == Path("pathexplain-run")
+    shown = capsys.readouterr()
+    assert "taking every readable image of" in shown.err
+    assert "writing to ./pathexplain-run" in shown.err
+    assert json.loads(shown.out)["slides"][1]["status"] == "failed"
+
+
+def test_extract_takes_slides_and_folder_from_the_file(
+    prompts: Path, calls: list[tuple[Any, dict[str, Any]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    prompts.write_text(f"{PROMPTS}slides: ['*.png']\nout: here\n", encoding="utf-8")
+    assert main(["extract", "--prompts", str(prompts)]) == 3
+    ((slides, given),) = calls
+    assert slides is None
+    assert given["out"] == prompts.parent.resolve() / "here"
+    assert "./pathexplain-run" not in capsys.readouterr().err
+
+
+def test_extract_shows_what_is_odd_in_the_prompts(
+    prompts: Path, calls: list[tuple[Any, dict[str, Any]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    prompts.write_text(PROMPTS.replace("nuclei", "bicycles"), encoding="utf-8")
+    assert main(["extract", "--prompts", str(prompts), "--out", "run"]) == 3
+    assert "warning:" in capsys.readouterr().err
+    assert len(calls) == 1
+
+
+def test_bars_show_on_a_terminal_alone(
+    prompts: Path,
+    calls: list[tuple[Any, dict[str, Any]]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = ["extract", "[a].png", "--prompts", str(prompts), "--out", "run"]
+    main(words)
+    assert "1/2" not in capsys.readouterr().err
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    main(words)
+    shown = capsys.readouterr().err
+    assert "1/2" in shown
+    assert "[a]" in shown
+    assert [slides for slides, _ in calls] == [(Path("[a].png"),)] * 2
+
+
+# ── analyses, training, demo ─────────────────────────────────────────────────────────────────────
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """Sixty patients; survival depends on one feature."""
+    rng = np.random.default_rng(5)
+    values = rng.normal(size=(60, 2))
+    columns = {
+        "patient_id": [f"p{i}" for i in range(60)],
+        "diagnosis": np.where(values[:, 0] > 0, "tumor", "normal"),
+        "time_months": rng.exponential(np.exp(values[:, 1])) + 0.1,
+        "event": rng.integers(0, 2, 60),
+        "nucleus.shape.area_um2.mean": values[:, 0],
+        "nucleus.shape.solidity.mean": values[:, 1],
+    }
+    path = tmp_path / "cohort.csv"
+    pd.DataFrame(columns).to_csv(path, index=False)
+    return path
+
+
+def test_survival_writes_a_report(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["survival", str(table), "--time", "time_months", "--event", "event"]) == 0
+    shown = capsys.readouterr()
+    paths = [Path(line) for line in shown.out.split()]
+    assert [path.name for path in paths] == ["survival.json", "survival.html"]
+    assert all(path.parent == table.parent / "survival" and path.is_file() for path in paths)
+    assert "60 patients, 2 features; clinical columns: diagnosis, time_months, event" in shown.err
+
+
+def test_the_analyses_hand_over_their_options(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made: dict[str, dict[str, Any]] = {}
+
+    def note_call(name: str) -> Any:
+        return lambda _, **options: made.setdefault(name, options)
+
+    monkeypatch.setattr("pathexplain.diagnosis.importance", note_call("importance"))
+    monkeypatch.setattr("pathexplain.prognosis.survival", note_call("survival"))
+    monkeypatch.setattr(
+        "pathexplain.report.write_report", lambda _, folder: (folder / "j", folder / "h")
+    )
+    columns = ["--clinical-columns", "diagnosis,time_months,event,nucleus.shape.area_um2.mean"]
+    words = ["importance", str(table), "--target", "diagnosis", "--groups", "site", "--seed", "3"]
+    assert main([*words, "--covariates", "a, b", "--covariates", "c", *columns]) == 0
+    assert made["importance"] == {
+        "target": "diagnosis",
+        "groups": "site",
+        "covariates": ("a", "b", "c"),
+        "seed": 3,
+    }
+    shown = capsys.readouterr()
+    assert shown.out.split() == [str(table.parent / "importance" / name) for name in "jh"]
+    assert "1 features" in shown.err
+    words = ["survival", str(table), "--time", "t", "--event", "e", "--strata", "site"]
+    assert main([*words, "--covariates", "age", "--out", str(table.parent / "o")]) == 0
+    assert made["survival"] == {
+        "time": "t",
+        "event": "e",
+        "covariates": ("age",),
+        "strata": "site",
+        "seed": 0,
+    }
+
+
+def test_a_column_that_is_not_there_is_named(
+    table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["importance", str(table), "--target", "grade"]) == 2
+    assert "'grade'" in capsys.readouterr().err
+    assert main(["survival", str(table), "--time", "weeks", "--event", "event"]) == 2
+    assert "weeks" in capsys.readouterr().err
+
+
+def test_train_and_demo_hand_over_their_options(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def train(config: Path, *, progress: Any) -> Path:
+        progress(1, 2, {"loss": 0.5, "seconds": 1.0})
+        return config.with_suffix("")
+
+    monkeypatch.setattr("pathexplain.segmentor.training.train", train)
+    assert main(["train", "model.yaml"]) == 0
+    assert capsys.readouterr().out == "model\n"
