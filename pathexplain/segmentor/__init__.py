@@ -1,1 +1,1 @@
-"""segmentor"""
+"""The text-prompted segmentor: backends, network, training, metrics."""

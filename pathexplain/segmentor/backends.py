@@ -1,0 +1,135 @@
+"""The segmentors by name: what each must do, and how one is loaded.
+
+A new backend is one file and one line in `SEGMENTORS`, or an entry point in the group
+``pathexplain.segmentors`` of another package. Imports no network by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pathexplain.errors import ConfigError
+from pathexplain.prompts import Prompt
+from pathexplain.segmentor.segmentation import Segmentation
+
+__all__ = ["SEGMENTORS", "Segmentor", "check_image", "load_segmentor"]
+
+MIN_IMAGE_PX = 16
+
+
+class Segmentor(Protocol):
+    """Anything that turns an image and prompts into a `Segmentation`.
+
+    Attributes
+    ----------
+    name : str
+    licence : str
+        Terms of the weights, carried into every output.
+    weights_sha256 : str or None
+        Hash of the weights; None for a backend without any.
+    """
+
+    name: str
+    licence: str
+    weights_sha256: str | None
+
+    def describe(self, prompt: Prompt) -> tuple[str, str, float]:
+        """Return ("trained" | "near" | "untrained", nearest class, similarity in [-1, 1])."""
+        ...
+
+    def segment(
+        self,
+        image: NDArray[np.uint8],
+        prompts: str | Prompt | Iterable[str | Prompt],
+        *,
+        mpp: float,
+    ) -> Segmentation:
+        """Segment an (H, W, 3) uint8 RGB image of at least 16 × 16 px, at any mpp > 0."""
+        ...
+
+
+def _stain(_name: str, _device: str) -> Segmentor:
+    """Colour deconvolution: no weights."""
+    from pathexplain.segmentor.stain import StainSegmentor
+
+    return StainSegmentor()
+
+
+def _checkpoint(name: str, device: str) -> Segmentor:
+    """Trained network, shipped or from a directory."""
+    from pathexplain.segmentor.network_segmentor import NetworkSegmentor
+
+    return NetworkSegmentor.load(name, device=device)
+
+
+SEGMENTORS: dict[str, Callable[[str, str], Segmentor]] = {
+    "compact": _checkpoint,
+    "stain": _stain,
+}
+
+
+def load_segmentor(name: str | Path = "compact", *, device: str = "auto") -> Segmentor:
+    """Load a segmentor by name or from a checkpoint directory.
+
+    Parameters
+    ----------
+    name : str or Path
+        "compact" (ships with the package), "stain" (colour deconvolution, no weights), a name
+        from the entry-point group ``pathexplain.segmentors``, or a directory written by
+        ``pathexplain train``.
+    device : str
+        "auto" (a GPU where there is one), "cpu", "cuda" or "mps".
+
+    Returns
+    -------
+    Segmentor
+
+    Raises
+    ------
+    ConfigError
+        When the name is none of these.
+    SegmentationError
+        When the weights are damaged or do not fit the network.
+
+    Examples
+    --------
+    >>> load_segmentor("stain").weights_sha256 is None
+    True
+    """
+    text = str(name)
+    if text in SEGMENTORS:
+        return SEGMENTORS[text](text, device)
+    if Path(text).is_dir():
+        return _checkpoint(text, device)
+    plugins = entry_points(group="pathexplain.segmentors")
+    if text in plugins.names:
+        factory: Callable[[str, str], Segmentor] = plugins[text].load()
+        return factory(text, device)
+    known = ", ".join(sorted({*SEGMENTORS, *plugins.names}))
+    message = f"no segmentor {text!r}: not one of {known}, and not a directory"
+    raise ConfigError(message)
+
+
+def check_image(image: NDArray[np.uint8], mpp: float) -> None:
+    """Refuse what no backend can segment: wrong shape, type or resolution.
+
+    Raises
+    ------
+    ConfigError
+        With the shape, type or value that was wrong.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        message = f"image must be (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}"
+        raise ConfigError(message)
+    if min(image.shape[:2]) < MIN_IMAGE_PX:
+        message = f"image of {image.shape[0]} × {image.shape[1]} px: sides under {MIN_IMAGE_PX} px"
+        raise ConfigError(message)
+    if not (np.isfinite(mpp) and mpp > 0):
+        message = f"mpp must be a positive number of µm per pixel, got {mpp}"
+        raise ConfigError(message)

@@ -1,0 +1,69 @@
+"""Checkpoint directories: ``config.json``, ``model.safetensors`` (half precision), ``tokenizer.json``.
+
+Only safetensors are read; a sha256 in ``config.json`` must match the weights when it is there.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+
+from pathexplain.errors import SegmentationError
+from pathexplain.provenance import sha256_file
+from pathexplain.segmentor.configuration import PathExplainConfig
+from pathexplain.segmentor.network import PathExplainModel
+from pathexplain.serialization import replacing, write_json
+
+__all__ = ["read_checkpoint", "write_checkpoint"]
+
+WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
+
+
+def write_checkpoint(folder: Path, model: PathExplainModel, tokenizer: Tokenizer) -> Path:
+    """Write a checkpoint directory; weights as float16, so half the size."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {
+        name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+    with replacing(folder / WEIGHTS) as temporary:
+        save_file(state, temporary, metadata={"format": "pt"})
+    with replacing(folder / TOKENIZER) as temporary:
+        tokenizer.save(str(temporary))
+    config = model.config.to_diff_dict() | {"weights_sha256": sha256_file(folder / WEIGHTS)}
+    write_json(folder / CONFIG, config)
+    return folder
+
+
+def read_checkpoint(folder: Path) -> tuple[PathExplainModel, Tokenizer]:
+    """Read a checkpoint directory as float32, in evaluation mode.
+
+    Raises
+    ------
+    SegmentationError
+        When a file is missing, the weights are not those that were written, or do not fit.
+    """
+    missing = [name for name in (WEIGHTS, CONFIG, TOKENIZER) if not (folder / name).is_file()]
+    if missing:
+        message = f"{folder}: not a checkpoint, lacks {', '.join(missing)}"
+        raise SegmentationError(message, path=str(folder))
+    raw = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    expected, found = raw.pop("weights_sha256", None), sha256_file(folder / WEIGHTS)
+    if expected is not None and expected != found:
+        message = f"{folder / WEIGHTS}: sha256 {found} is not the {expected} that was written"
+        raise SegmentationError(message, path=str(folder))
+    model = PathExplainModel(PathExplainConfig.from_dict(raw))
+    try:
+        state = load_file(folder / WEIGHTS)
+        model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    except (SafetensorError, RuntimeError) as error:
+        message = f"{folder / WEIGHTS}: damaged, or of another network: {error}"
+        raise SegmentationError(message, path=str(folder)) from error
+    model.config.weights_sha256 = found
+    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+    return model.to(memory_format=torch.channels_last).eval(), tokenizer

@@ -1,0 +1,313 @@
+"""From a manifest of images and masks to training fields at one resolution.
+
+A manifest is a CSV with one row an image: ``source, image, mask, kind, mpp, organ, patient, split,
+label``; paths are relative to it. Pure reading: which classes a source annotates stands in
+`sources`, and cropping in `sampling`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+from skimage.measure import label as components
+
+from pathexplain.errors import ConfigError
+from pathexplain.segmentor.datasets.sources import SOURCES, TILE_CLASSES, Source
+from pathexplain.vocabulary import REGIONS, normalize_phrase
+
+__all__ = ["IGNORE", "Field", "Record", "read_field", "read_manifest", "tile_mosaics"]
+
+IGNORE = 255
+NUCLEUS_UM = 8.0
+POINT_RADIUS_UM = 2.5
+POINT_IGNORE_UM = 6.0
+VALIDATION_SHARE = 0.12
+MIN_UNITS = 6
+_COLUMNS = ("source", "image", "mask", "kind", "mpp", "organ", "patient", "split", "label")
+_POINT_VALUES = {"epithelial": 1, "inflammatory": 2, "fibroblast": 3, "others": 4}
+
+
+@dataclass(frozen=True)
+class Record:
+    """One annotated image of a manifest; `mpp` is None where nobody published one."""
+
+    source: str
+    image: Path
+    mask: Path | None
+    kind: str
+    mpp: float | None
+    region: str
+    patient: str
+    split: str
+    label: str
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """One image at the training resolution, with what is known about it.
+
+    Attributes
+    ----------
+    image : (H, W, 3) uint8
+    targets : mapping of object name to (H, W) uint8
+        1 the object, 0 not the object, 255 unknown.
+    interior : (H, W) uint8 or None
+        Relative depth inside an instance, 0 to 254; 255 unknown.
+    structure : {"nuclei", "tissue"} or None
+        Which instances `interior` describes.
+    absent : tuple of str
+        Objects that do not occur anywhere in the image.
+    """
+
+    record: Record
+    image: NDArray[np.uint8]
+    targets: Mapping[str, NDArray[np.uint8]]
+    interior: NDArray[np.uint8] | None
+    structure: str | None
+    absent: tuple[str, ...]
+
+
+def read_manifest(path: Path, *, sources: Iterable[str] | None = None) -> tuple[Record, ...]:
+    """Read a manifest; the train rows are split into "train" and "validation" by patient.
+
+    Raises
+    ------
+    ConfigError
+        When the file or a column is missing, or a source is unknown.
+    """
+    if not path.is_file():
+        message = f"{path}: no such manifest; give the CSV that lists images and masks"
+        raise ConfigError(message, path=str(path))
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    missing = [column for column in _COLUMNS if column not in table]
+    if missing:
+        message = f"{path}: the manifest lacks the columns {', '.join(missing)}"
+        raise ConfigError(message, path=str(path))
+    wanted = set(SOURCES) if sources is None else set(sources)
+    unknown = wanted - set(SOURCES)
+    if unknown:
+        message = f"{path}: unknown sources {sorted(unknown)}; known are {', '.join(SOURCES)}"
+        raise ConfigError(message, path=str(path))
+    rows = table[table["source"].isin(wanted)].to_dict("records")
+    named = [{str(key): str(value) for key, value in row.items()} for row in rows]
+    held_out = _validation_units(named)
+    return tuple(_record(path.parent, row, held_out) for row in named)
+
+
+def _unit(row: Mapping[str, str]) -> str:
+    """What must not be split: the patient, or the image where no patient is known."""
+    return row["source"] + "/" + (row["patient"] or row["image"])
+
+
+def _validation_units(rows: Iterable[Mapping[str, str]]) -> set[str]:
+    """Units held out of training: in each source, in order of a hash, until the share is reached."""
+    train = [row for row in rows if row["split"] == "train"]
+    held_out: set[str] = set()
+    for source in {row["source"] for row in train}:
+        counts = Counter(_unit(row) for row in train if row["source"] == source)
+        ranked = sorted(counts, key=lambda unit: hashlib.sha256(unit.encode()).hexdigest())
+        reached, wanted = 0, VALIDATION_SHARE * counts.total()
+        for unit in ranked:
+            if len(counts) < MIN_UNITS or reached >= wanted:
+                break
+            held_out.add(unit)
+            reached += counts[unit]
+    return held_out
+
+
+def _record(folder: Path, row: Mapping[str, str], held_out: set[str]) -> Record:
+    """One row of the manifest."""
+    split = row["split"]
+    if split == "train" and _unit(row) in held_out:
+        split = "validation"
+    return Record(
+        source=row["source"],
+        image=folder / row["image"],
+        mask=folder / row["mask"] if row["mask"] else None,
+        kind=row["kind"],
+        mpp=float(row["mpp"]) if row["mpp"] else None,
+        region=_region(row["organ"]),
+        patient=row["patient"],
+        split=split,
+        label=row["label"],
+    )
+
+
+def _region(organ: str) -> str:
+    """Canonical region of an organ name such as "AdrenalGland"; "multiple" where unknown."""
+    spaced = "".join(f" {letter}" if letter.isupper() else letter for letter in organ)
+    wanted = normalize_phrase(spaced)
+    for region, synonyms in REGIONS.items():
+        if wanted in {normalize_phrase(phrase) for phrase in (region, *synonyms)}:
+            return region
+    return "multiple"
+
+
+def read_field(record: Record, *, mpp: float) -> Field:
+    """Read one record and resample it to `mpp`: images antialiased, masks by nearest pixel."""
+    source = SOURCES[record.source]
+    image = np.asarray(Image.open(record.image).convert("RGB"))
+    mask = _mask(record, image.shape[:2])
+    native = record.mpp or _assumed_mpp(record, source, mask)
+    shape = tuple(max(32, round(side * native / mpp)) for side in image.shape[:2])
+    size = (shape[1], shape[0])
+    small = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS, reducing_gap=3))
+    values = np.asarray(Image.fromarray(mask.astype(np.int32)).resize(size, Image.Resampling.NEAREST))
+    targets = _targets(source, record, values)
+    interior = _interior(source, record, values)
+    absent = tuple(name for name in source.absent if name not in targets)
+    absent += tuple(name for name, plane in targets.items() if not plane.any())
+    return Field(record, small, targets, interior, source.interior, absent)
+
+
+def _mask(record: Record, shape: tuple[int, int]) -> NDArray[np.int32]:
+    """The mask at native size; disks around centres where only those are known."""
+    if record.kind == "points":
+        return _disks(record, shape)
+    if record.mask is None:
+        message = f"{record.image}: the manifest gives no mask and no centres"
+        raise ConfigError(message, path=str(record.image))
+    return np.asarray(Image.open(record.mask)).astype(np.int32)
+
+
+@lru_cache(maxsize=4)
+def _points(path: Path) -> pd.DataFrame:
+    """Table of nuclear centres."""
+    return pd.read_csv(path)
+
+
+def _disks(record: Record, shape: tuple[int, int]) -> NDArray[np.int32]:
+    """Small disks of the type's value, in a ring of IGNORE: outlines are not known."""
+    table = _points(record.image.parent.parent / "points.csv")
+    table = table[table["image"].str.endswith(record.image.name)]
+    mpp = record.mpp or 0.5
+    marks = np.zeros(shape, np.int32)
+    for x, y, kind in zip(table["x_px"], table["y_px"], table["type"], strict=True):
+        row, column = min(int(y), shape[0] - 1), min(int(x), shape[1] - 1)
+        marks[row, column] = _POINT_VALUES[kind]
+    if not marks.any():
+        return marks
+    distance, (rows, columns) = ndimage.distance_transform_edt(marks == 0, return_indices=True)
+    values = marks[rows, columns]
+    values[distance * mpp > POINT_RADIUS_UM] = IGNORE
+    values[distance * mpp > POINT_IGNORE_UM] = 0
+    return values
+
+
+def _assumed_mpp(record: Record, source: Source, mask: NDArray[np.int32]) -> float:
+    """Resolution for an image that has none: by the size of its nuclei, or the source's own."""
+    if record.source == "dsb2018":
+        areas = np.bincount(mask.ravel())[1:]
+        if areas.any():
+            diameter = float(np.sqrt(np.median(areas[areas > 0]) * 4 / np.pi))
+            return float(np.clip(NUCLEUS_UM / diameter, 0.2, 0.8))
+    if source.assumed_mpp is None:
+        message = f"{record.image}: no mpp in the manifest, and none assumed for {record.source}"
+        raise ConfigError(message, path=str(record.image))
+    return source.assumed_mpp
+
+
+def _targets(
+    source: Source, record: Record, values: NDArray[np.int32]
+) -> dict[str, NDArray[np.uint8]]:
+    """A plane for each object that the source annotates."""
+    is_points = record.kind == "points"
+    unknown = np.isin(values, (IGNORE,) if is_points else source.ignore)
+    if not is_points and not source.ignore:
+        unknown[:] = False
+    planes = {}
+    for name, chosen in source.values.items():
+        hit = np.isin(values, chosen) if chosen else (values > 0) & ~unknown
+        planes[name] = np.where(unknown, IGNORE, hit).astype(np.uint8)
+    named = source.label_values.get(record.label, ())
+    if named:
+        for name in sorted({other for names in source.label_values.values() for other in names}):
+            planes[name] = ((values > 0) & (name in named)).astype(np.uint8)
+    if record.source == "monusac":
+        planes["nucleus"] = np.where(values > 0, 1, IGNORE).astype(np.uint8)
+    return planes
+
+
+def _interior(
+    source: Source, record: Record, values: NDArray[np.int32]
+) -> NDArray[np.uint8] | None:
+    """Relative depth inside each instance, 0 to 254."""
+    if source.interior is None:
+        return None
+    labels = components(values > 0) if record.kind == "semantic" else values
+    depth = np.zeros(values.shape, np.uint8)
+    for index, box in enumerate(ndimage.find_objects(labels), start=1):
+        if box is None:
+            continue
+        inside = np.pad(labels[box] == index, 1)
+        distance = ndimage.distance_transform_edt(inside)[1:-1, 1:-1]
+        relative = np.round(254 * distance / distance.max())
+        depth[box] = np.maximum(depth[box], relative.astype(np.uint8))
+    return depth
+
+
+def tile_mosaics(
+    records: Iterable[Record], *, mpp: float, side: int, n_mosaics: int, seed: int
+) -> list[Field]:
+    """Mosaics of whole-tile-labelled images: every tissue of the table is known everywhere.
+
+    Parameters
+    ----------
+    records : iterable of Record
+        Of kind "tile label".
+    side : int
+        Tiles along one side of a mosaic.
+
+    Returns
+    -------
+    list of Field
+        Also knows where glands and nuclei certainly are not.
+    """
+    tiles = [(record, np.asarray(Image.open(record.image).convert("RGB"))) for record in records]
+    rng = np.random.default_rng(seed)
+    by_label: dict[str, list[int]] = {}
+    for index, (record, _) in enumerate(tiles):
+        by_label.setdefault(record.label, []).append(index)
+    labels = sorted(by_label)
+    fields = []
+    for _ in range(n_mosaics):
+        drawn = [labels[i] for i in rng.integers(len(labels), size=side * side)]
+        chosen = [tiles[rng.choice(by_label[label])] for label in drawn]
+        fields.append(_mosaic(chosen, side=side, rng=rng, mpp=mpp))
+    return fields
+
+
+def _mosaic(
+    chosen: list[tuple[Record, NDArray[np.uint8]]],
+    *,
+    side: int,
+    rng: np.random.Generator,
+    mpp: float,
+) -> Field:
+    """One mosaic of `side` × `side` tiles, each flipped and turned at random."""
+    size = round(chosen[0][1].shape[0] * (chosen[0][0].mpp or mpp) / mpp)
+    image = np.zeros((size * side, size * side, 3), np.uint8)
+    names = sorted(set(TILE_CLASSES.values()))
+    code = np.zeros(image.shape[:2], np.uint8)
+    for place, (record, pixels) in enumerate(chosen):
+        turned = np.rot90(pixels, int(rng.integers(4)))
+        resized = Image.fromarray(turned).resize((size, size), Image.Resampling.LANCZOS)
+        row, column = divmod(place, side)
+        box = (slice(row * size, (row + 1) * size), slice(column * size, (column + 1) * size))
+        image[box] = np.asarray(resized)
+        code[box] = names.index(TILE_CLASSES[record.label])
+    targets = {name: (code == index).astype(np.uint8) for index, name in enumerate(names)}
+    has_glands = (targets["normal mucosa"] | targets["tumor"]) > 0
+    targets["gland"] = np.where(has_glands, IGNORE, 0).astype(np.uint8)
+    targets["nucleus"] = np.where(targets["background"] > 0, 0, IGNORE).astype(np.uint8)
+    return Field(chosen[0][0], image, targets, None, None, SOURCES["crc_tiles"].absent)

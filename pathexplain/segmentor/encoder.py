@@ -1,0 +1,148 @@
+"""The image side of the network: a mobile convolutional pyramid and the decoder that fuses it.
+
+Encoder: EfficientNet-Lite0 (Tan 2019, EfficientNet, arXiv 1905.11946; the Lite variant drops
+squeeze-excitation and uses ReLU6). Fusion: top-down, as in Lin 2017, Feature Pyramid Networks,
+doi:10.1109/CVPR.2017.106.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["ENCODER_CHANNELS", "EfficientNetLite", "PixelDecoder", "load_imagenet"]
+
+# kernel, stride, expansion, output channels, repeats (Tan 2019, table 1, width and depth 1.0)
+_STAGES = (
+    (3, 1, 1, 16, 1),
+    (3, 2, 6, 24, 2),
+    (5, 2, 6, 40, 2),
+    (3, 2, 6, 80, 3),
+    (5, 1, 6, 112, 3),
+    (5, 2, 6, 192, 4),
+    (3, 1, 6, 320, 1),
+)
+_TAPS = (0, 1, 2, 4, 6)
+ENCODER_CHANNELS = (16, 24, 40, 112, 320)
+_EPS, _MOMENTUM = 1e-3, 0.02
+
+
+def _norm(channels: int) -> nn.BatchNorm2d:
+    """Batch normalisation with the encoder's published epsilon."""
+    return nn.BatchNorm2d(channels, eps=_EPS, momentum=_MOMENTUM)
+
+
+class InvertedResidual(nn.Module):
+    """Expand, filter by depth, project; with a shortcut where shapes allow."""
+
+    def __init__(self, kernel: int, stride: int, expansion: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        width = inputs * expansion
+        self.shortcut = stride == 1 and inputs == outputs
+        self.expand = (
+            nn.Sequential(nn.Conv2d(inputs, width, 1, bias=False), _norm(width), nn.ReLU6())
+            if expansion > 1
+            else nn.Identity()
+        )
+        self.depthwise = nn.Sequential(
+            nn.Conv2d(width, width, kernel, stride, kernel // 2, groups=width, bias=False),
+            _norm(width),
+            nn.ReLU6(),
+        )
+        self.project = nn.Sequential(nn.Conv2d(width, outputs, 1, bias=False), _norm(outputs))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C', H / stride, W / stride)."""
+        result: Tensor = self.project(self.depthwise(self.expand(features)))
+        return features + result if self.shortcut else result
+
+
+class EfficientNetLite(nn.Module):
+    """Five feature maps at strides 2, 4, 8, 16, 32, with `ENCODER_CHANNELS` channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 32, 3, 2, 1, bias=False), _norm(32), nn.ReLU6())
+        stages, inputs = [], 32
+        for kernel, stride, expansion, outputs, repeats in _STAGES:
+            blocks = []
+            for repeat in range(repeats):
+                step = stride if repeat == 0 else 1
+                blocks.append(InvertedResidual(kernel, step, expansion, inputs, outputs))
+                inputs = outputs
+            stages.append(nn.Sequential(*blocks))
+        self.stages = nn.ModuleList(stages)
+
+    def forward(self, pixels: Tensor) -> list[Tensor]:
+        """(B, 3, H, W) in [-1, 1] to five maps, finest first."""
+        features, taps = self.stem(pixels), []
+        for index, stage in enumerate(self.stages):
+            features = stage(features)
+            if index in _TAPS:
+                taps.append(features)
+        return taps
+
+
+def load_imagenet(encoder: EfficientNetLite, state: Mapping[str, Tensor]) -> None:
+    """Copy published EfficientNet-Lite0 weights (without classifier) into `encoder`.
+
+    Raises
+    ------
+    RuntimeError
+        When a tensor is missing or has another shape.
+    """
+    names = {"_depthwise_conv": "depthwise.0", "_bn1": "depthwise.1"}
+    names |= {"_project_conv": "project.0", "_bn2": "project.1"}
+    names |= {"_expand_conv": "expand.0", "_bn0": "expand.1"}
+    places = [
+        f"stages.{stage}.{block}"
+        for stage, (*_, repeats) in enumerate(_STAGES)
+        for block in range(repeats)
+    ]
+    renamed = {}
+    for key, tensor in state.items():
+        parts = key.split(".")
+        if parts[0] == "_blocks":
+            renamed[".".join([places[int(parts[1])], names[parts[2]], parts[3]])] = tensor
+        elif parts[0] in {"_conv_stem", "_bn0"}:
+            renamed[f"stem.{int(parts[0] == '_bn0')}.{parts[1]}"] = tensor
+    encoder.load_state_dict(renamed, strict=True)
+
+
+def _fuse(inputs: int, outputs: int) -> nn.Sequential:
+    """One 3 × 3 convolution with normalisation."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), _norm(outputs), nn.ReLU()
+    )
+
+
+class PixelDecoder(nn.Module):
+    """Fuse the pyramid from coarse to fine; widths of `channels` at strides 2, 4, 8, 16, 32."""
+
+    def __init__(self, channels: list[int]) -> None:
+        super().__init__()
+        self.lateral = nn.ModuleList(
+            nn.Conv2d(inputs, outputs, 1)
+            for inputs, outputs in zip(ENCODER_CHANNELS, channels, strict=True)
+        )
+        self.context = nn.Sequential(_fuse(channels[4], channels[4]), _fuse(channels[4], channels[4]))
+        self.reduce = nn.ModuleList(
+            nn.Conv2d(channels[level + 1], channels[level], 1) for level in range(4)
+        )
+        self.fuse = nn.ModuleList(_fuse(channels[level], channels[level]) for level in range(4))
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        """Five maps to five fused maps, finest first."""
+        features = self.context(self.lateral[4](maps[4]))
+        fused = [features]
+        for level in (3, 2, 1, 0):
+            lateral = self.lateral[level](maps[level])
+            coarse = functional.interpolate(
+                self.reduce[level](features), size=lateral.shape[-2:], mode="nearest"
+            )
+            features = self.fuse[level](torch.add(lateral, coarse))
+            fused.append(features)
+        return fused[::-1]

@@ -1,0 +1,89 @@
+"""From a mask and an interior map to separate objects: marker-controlled watershed.
+
+Not for regions across tiles: those are joined in `extraction`.
+Reference: Meyer 1994, Topographic distance and watershed lines, doi:10.1016/0165-1684(94)90060-4.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.measure import label
+from skimage.segmentation import watershed
+
+__all__ = ["drop_small", "split_instances"]
+
+MARKER_LEVEL = 0.5
+SMOOTHING_UM = 0.5
+
+
+def split_instances(
+    mask: NDArray[np.bool_],
+    interior: NDArray[np.float32] | None,
+    *,
+    mpp: float,
+    min_area_um2: float = 0.0,
+) -> NDArray[np.int32]:
+    """Split a mask into objects, one marker for each core of the interior map.
+
+    Parameters
+    ----------
+    mask : (H, W) bool
+        Pixels of the category.
+    interior : (H, W) float32 in [0, 1], or None
+        Relative depth inside an object: 1 at its core, 0 at its edge. Without it the connected
+        components (8-connected) are the objects.
+    mpp : float
+        µm per pixel, > 0.
+    min_area_um2 : float
+        Smaller objects are dropped.
+
+    Returns
+    -------
+    (H, W) int32
+        0 is background, objects are 1..N in reading order. No pixel outside `mask` is labelled.
+
+    Examples
+    --------
+    Two overlapping disks are one component, and two objects by their interior map:
+
+    >>> yy, xx = np.mgrid[:30, :50]
+    >>> depth = [1 - np.hypot(yy - 15, xx - x) / 11 for x in (15, 33)]
+    >>> interior = np.maximum(0, np.maximum(*depth)).astype(np.float32)
+    >>> int(split_instances(interior > 0, interior, mpp=0.5).max())
+    2
+    >>> int(split_instances(interior > 0, None, mpp=0.5).max())
+    1
+    """
+    if not mask.any():
+        return np.zeros(mask.shape, np.int32)
+    components = label(mask, connectivity=2).astype(np.int32)
+    if interior is None:
+        return drop_small(components, mpp=mpp, min_area_um2=min_area_um2)
+    depth = ndimage.gaussian_filter(interior, SMOOTHING_UM / mpp)
+    cores = mask & (depth > MARKER_LEVEL)
+    markers = label(cores, connectivity=1).astype(np.int32)
+    has_core = np.zeros(int(components.max()) + 1, bool)
+    has_core[components[cores]] = True
+    coreless = mask & ~has_core[components]
+    markers[coreless] = components[coreless] + int(markers.max())
+    objects = watershed(-depth, markers=markers, mask=mask).astype(np.int32)
+    return drop_small(objects, mpp=mpp, min_area_um2=min_area_um2)
+
+
+def drop_small(
+    labels: NDArray[np.int32], *, mpp: float, min_area_um2: float
+) -> NDArray[np.int32]:
+    """Remove objects under `min_area_um2` and renumber the others 1..N, in order of their label.
+
+    Examples
+    --------
+    >>> drop_small(np.array([[1, 0, 3, 3]], np.int32), mpp=1.0, min_area_um2=2.0)
+    array([[0, 0, 1, 1]], dtype=int32)
+    """
+    counts = np.bincount(labels.ravel())
+    keep = (counts > 0) & (counts * mpp**2 >= min_area_um2)
+    keep[0] = False
+    renumbered = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
+    return renumbered[labels]

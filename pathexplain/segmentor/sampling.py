@@ -1,0 +1,242 @@
+"""Training batches: where to crop, what to ask, how to distort.
+
+Every batch is a function of (seed, step) alone, so that an interrupted run resumes exactly.
+Stain jitter is done in optical density space (Tellez 2018, Whole-slide mitosis detection,
+doi:10.1109/TMI.2018.2820199). Pure numpy but for one bilinear warp.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+from torch import Tensor
+from torch.nn import functional
+
+from pathexplain.segmentor.datasets.reading import IGNORE, Field
+from pathexplain.segmentor.datasets.sources import SOURCES
+from pathexplain.segmentor.phrasing import NONSENSE, paraphrases
+
+__all__ = ["Batch", "draw_batch"]
+
+# Haematoxylin, eosin and residual in optical density (Ruifrok 2001)
+_STAINS = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]], np.float32)
+_STAINS /= np.linalg.norm(_STAINS, axis=1, keepdims=True)
+_UNMIX = np.linalg.inv(_STAINS).astype(np.float32)
+_MIN_POSITIVE_PX = 12
+_MAX_UNKNOWN = 0.05
+_WIDE_SCALE = {"camelyon": (0.6, 1.5), "ebhi": (0.7, 1.4), "dsb2018": (0.7, 1.4)}
+_SCALE = (0.78, 1.28)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """One training step.
+
+    Attributes
+    ----------
+    pixels : (B, 3, S, S) float32 in [-1, 1]
+    phrases : list of B lists of K str
+    targets : (B, K, S, S) uint8, 255 unknown
+    presence : (B, K) float32, NaN unknown
+    interior : (B, 2, S, S) uint8, 255 unknown; planes for nuclei and tissue
+    """
+
+    pixels: Tensor
+    phrases: list[list[str]]
+    targets: Tensor
+    presence: Tensor
+    interior: Tensor
+
+
+def draw_batch(
+    fields: Mapping[str, Sequence[Field]],
+    words: Sequence[str],
+    *,
+    seed: int,
+    step: int,
+    batch_size: int,
+    crop_px: int,
+    n_prompts: int,
+) -> Batch:
+    """Draw the batch of one step: sources by weight, then images, places and prompts.
+
+    Parameters
+    ----------
+    fields : mapping of source to its fields
+    words : sequence of str
+        Everyday words, asked for as things that are not there.
+    """
+    rng = np.random.default_rng([seed, step])
+    names = list(fields)
+    weights = np.array([SOURCES[name].weight for name in names])
+    crops = []
+    for name in rng.choice(names, size=batch_size, p=weights / weights.sum()):
+        field = fields[name][int(rng.integers(len(fields[name])))]
+        crops.append(_crop(field, words, rng, crop_px, n_prompts))
+    pixels, phrases, targets, presence, interior = zip(*crops, strict=True)
+    return Batch(
+        torch.from_numpy(np.stack(pixels)),
+        list(phrases),
+        torch.from_numpy(np.stack(targets)),
+        torch.from_numpy(np.stack(presence)),
+        torch.from_numpy(np.stack(interior)),
+    )
+
+
+def _crop(
+    field: Field, words: Sequence[str], rng: np.random.Generator, size: int, n_prompts: int
+) -> tuple[NDArray[np.float32], list[str], NDArray[np.uint8], NDArray[np.float32], NDArray[np.uint8]]:
+    """One distorted crop with its prompts and targets."""
+    names = list(field.targets)
+    planes = [field.targets[name] for name in names]
+    if field.interior is not None:
+        planes.append(field.interior)
+    image, warped = _warp(field, planes, names, rng, size)
+    interior = np.full((2, size, size), IGNORE, np.uint8)
+    if field.interior is not None:
+        interior[0 if field.structure == "nuclei" else 1] = warped[-1]
+    asked = _ask(field, dict(zip(names, warped, strict=False)), rng, n_prompts)
+    phrases, targets, presence = [], [], []
+    for name, target in asked:
+        phrases.append(_phrase(name, field, words, rng))
+        plane = np.zeros((size, size), np.uint8) if target is None else target
+        targets.append(plane)
+        presence.append(_presence(plane))
+    distorted = _distort(image, rng)
+    pixels = np.moveaxis(distorted / 127.5 - 1, -1, 0).astype(np.float32)
+    return pixels, phrases, np.stack(targets), np.array(presence, np.float32), interior
+
+
+def _presence(target: NDArray[np.uint8]) -> float:
+    """1 if seen, 0 if surely not there, NaN if nobody knows."""
+    if (target == 1).sum() >= _MIN_POSITIVE_PX:
+        return 1.0
+    is_known = (target == IGNORE).mean() <= _MAX_UNKNOWN and not (target == 1).any()
+    return 0.0 if is_known else float("nan")
+
+
+def _ask(
+    field: Field,
+    planes: Mapping[str, NDArray[np.uint8]],
+    rng: np.random.Generator,
+    n_prompts: int,
+) -> list[tuple[str | None, NDArray[np.uint8] | None]]:
+    """Choose prompts: what is there first, then other annotated classes, then what is not there."""
+    names = [str(name) for name in rng.permutation(list(planes))]
+    seen = [name for name in names if (planes[name] == 1).any()]
+    unseen = [name for name in names if name not in seen]
+    ordered = [*seen, *unseen][: max(1, n_prompts - 1)] if rng.random() < 0.85 else names
+    asked: list[tuple[str | None, NDArray[np.uint8] | None]] = [
+        (name, planes[name]) for name in ordered[: n_prompts - 1]
+    ]
+    elsewhere = [name for name in field.absent if name not in planes]
+    while len(asked) < n_prompts:
+        if elsewhere and rng.random() < 0.5:
+            asked.append((str(rng.choice(elsewhere)), None))
+        else:
+            asked.append((None, None))
+    return asked
+
+
+def _phrase(
+    name: str | None, field: Field, words: Sequence[str], rng: np.random.Generator
+) -> str:
+    """Word one prompt; None asks for something that is in no slide."""
+    if name is None:
+        if rng.random() < 0.4:
+            return str(rng.choice(NONSENSE))
+        return " ".join(rng.choice(words, size=int(rng.integers(1, 3))))
+    region = field.record.region if rng.random() < 0.6 else "multiple"
+    wordings = paraphrases(name, region)
+    return wordings[0] if rng.random() < 0.35 else str(rng.choice(wordings))
+
+
+def _warp(
+    field: Field,
+    planes: list[NDArray[np.uint8]],
+    names: list[str],
+    rng: np.random.Generator,
+    size: int,
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Turn, flip and scale one place of the field: (S, S, 3) float32 and (C, S, S) uint8."""
+    low, high = _WIDE_SCALE.get(field.record.source, _SCALE)
+    scale = float(np.exp(rng.uniform(np.log(low), np.log(high))))
+    angle = float(rng.uniform(0, 2 * np.pi)) if rng.random() < 0.5 else np.pi / 2 * rng.integers(4)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    if rng.random() < 0.5:
+        turn[:, 0] *= -1
+    half = int(np.ceil(size / scale * np.abs(turn).sum(axis=1).max() / 2)) + 2
+    row, column = _place(field, names, rng, margin=half // 2)
+    image = _window(field.image, row, column, half)
+    stack = np.stack([_window(plane, row, column, half) for plane in planes])
+    matrix = torch.tensor(turn * (size / scale) / (2 * half), dtype=torch.float32)
+    grid = functional.affine_grid(
+        functional.pad(matrix, (0, 1))[None], [1, 1, size, size], align_corners=False
+    )
+    colours = torch.from_numpy(np.moveaxis(image, -1, 0).astype(np.float32))[None]
+    codes = torch.from_numpy(stack.astype(np.float32))[None]
+    warped = functional.grid_sample(colours, grid, padding_mode="border", align_corners=False)
+    nearest = functional.grid_sample(
+        codes, grid, mode="nearest", padding_mode="border", align_corners=False
+    )
+    return np.moveaxis(warped[0].numpy(), 0, -1), nearest[0].numpy().astype(np.uint8)
+
+
+def _place(
+    field: Field, names: list[str], rng: np.random.Generator, *, margin: int
+) -> tuple[int, int]:
+    """Centre of the crop: half of the time on a pixel of a random annotated class."""
+    height, width = field.image.shape[:2]
+    if names and rng.random() < 0.5:
+        rows, columns = np.nonzero(field.targets[str(rng.choice(names))][::4, ::4] == 1)
+        if len(rows):
+            pick = int(rng.integers(len(rows)))
+            return int(rows[pick]) * 4, int(columns[pick]) * 4
+    return (
+        int(rng.integers(min(margin, height // 2), max(height - margin, height // 2 + 1))),
+        int(rng.integers(min(margin, width // 2), max(width - margin, width // 2 + 1))),
+    )
+
+
+def _window(array: NDArray[np.uint8], row: int, column: int, half: int) -> NDArray[np.uint8]:
+    """Square window around a pixel, mirrored beyond the border."""
+    rows = _mirror(np.arange(row - half, row + half), array.shape[0])
+    columns = _mirror(np.arange(column - half, column + half), array.shape[1])
+    return array[rows[:, None], columns[None, :]]
+
+
+def _mirror(index: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    """Reflect indices into 0..length-1."""
+    wrapped = np.mod(index, 2 * length)
+    return np.where(wrapped < length, wrapped, 2 * length - 1 - wrapped)
+
+
+def _distort(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Stain, brightness, blur, compression and noise, each with its own chance."""
+    result = image
+    if rng.random() < 0.85:
+        density = -np.log((result + 1) / 256)
+        amounts = density @ _UNMIX
+        amounts = amounts * rng.uniform(0.65, 1.4, 3) + rng.uniform(-0.05, 0.05, 3)
+        result = 256 * np.exp(-(amounts.astype(np.float32) @ _STAINS)) - 1
+    if rng.random() < 0.5:
+        level = 255 * np.clip(result / 255, 0, 1) ** rng.uniform(0.75, 1.35)
+        result = level * rng.uniform(0.9, 1.1, 3)
+    if rng.random() < 0.2:
+        sigma = float(rng.uniform(0.3, 1.2))
+        result = ndimage.gaussian_filter(result, (sigma, sigma, 0))
+    if rng.random() < 0.15:
+        buffer = io.BytesIO()
+        squeezed = np.clip(result, 0, 255).astype(np.uint8)
+        Image.fromarray(squeezed).save(buffer, "JPEG", quality=int(rng.integers(35, 85)))
+        result = np.asarray(Image.open(buffer)).astype(np.float32)
+    if rng.random() < 0.2:
+        result = result + rng.normal(0, rng.uniform(1, 8), result.shape)
+    return np.clip(result, 0, 255).astype(np.float32)

@@ -1,0 +1,119 @@
+"""What a segmentor returns: probabilities, presence and, on demand, masks and instances.
+
+Pure arrays; imports no network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pathexplain.errors import SegmentationError
+from pathexplain.prompts import Prompt
+from pathexplain.segmentor.instances import drop_small, split_instances
+
+__all__ = ["PRESENCE_THRESHOLD", "Segmentation"]
+
+PRESENCE_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """Masks of one image, a plane for each prompt.
+
+    Attributes
+    ----------
+    prompts : tuple of Prompt, length P
+    probabilities : (P, H, W) float32 in [0, 1]
+        Probability that a pixel belongs to the prompt, before any threshold.
+    presence : (P,) float32 in [0, 1]
+        Probability that the image holds the category at all.
+    mpp : float
+        µm per pixel of these arrays.
+    interiors : tuple of (H, W) float32 arrays or None, length P
+        Relative depth inside an object, used to separate touching ones; None where the backend
+        has none. Prompts may share an array.
+    trained : tuple of {"trained", "near", "untrained"}, length P
+        Whether the backend was trained on the prompt's category.
+    origin_um : (float, float)
+        (y, x) of the top left corner on the slide, in µm.
+
+    Raises
+    ------
+    SegmentationError
+        When the arrays do not fit together.
+    """
+
+    prompts: tuple[Prompt, ...]
+    probabilities: NDArray[np.float32]
+    presence: NDArray[np.float32]
+    mpp: float
+    interiors: tuple[NDArray[np.float32] | None, ...]
+    trained: tuple[str, ...]
+    origin_um: tuple[float, float] = (0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        """Check shapes and types once, so that nobody has to again."""
+        n_prompts = len(self.prompts)
+        lengths = {len(self.presence), len(self.interiors), len(self.trained)}
+        if self.probabilities.ndim != 3 or {len(self.probabilities), *lengths} != {n_prompts}:
+            message = (
+                f"segmentation of {n_prompts} prompts has probabilities of shape "
+                f"{self.probabilities.shape} and {sorted(lengths)} presences, interiors or states"
+            )
+            raise SegmentationError(message)
+        if self.probabilities.dtype != np.float32:
+            message = f"probabilities are {self.probabilities.dtype}, must be float32"
+            raise SegmentationError(message)
+
+    @property
+    def is_present(self) -> NDArray[np.bool_]:
+        """(P,) bool: the presence score reaches 0.5."""
+        return np.asarray(self.presence >= PRESENCE_THRESHOLD)
+
+    @property
+    def masks(self) -> NDArray[np.bool_]:
+        """(P, H, W) bool: thresholded, empty for absent prompts, without objects too small."""
+        return np.stack([self._mask(index) for index in range(len(self.prompts))])
+
+    def _mask(self, index: int) -> NDArray[np.bool_]:
+        """One plane of `masks`."""
+        if not self.is_present[index]:
+            return np.zeros(self.probabilities.shape[1:], bool)
+        prompt = self.prompts[index]
+        mask = self.probabilities[index] >= prompt.threshold
+        if prompt.min_area_um2 > 0:
+            components = split_instances(mask, None, mpp=self.mpp)
+            return drop_small(components, mpp=self.mpp, min_area_um2=prompt.min_area_um2) > 0
+        return mask
+
+    def instances(self, index: int) -> NDArray[np.int32]:
+        """Separate objects of one prompt.
+
+        Parameters
+        ----------
+        index : int
+            Position in `prompts`.
+
+        Returns
+        -------
+        (H, W) int32
+            Label image: 0 is background, objects are 1..N.
+
+        Raises
+        ------
+        SegmentationError
+            When there is no such prompt.
+        """
+        if not -len(self.prompts) <= index < len(self.prompts):
+            message = f"no prompt {index}: this segmentation has {len(self.prompts)}"
+            raise SegmentationError(message)
+        prompt = self.prompts[index]
+        return split_instances(
+            self._mask(index),
+            self.interiors[index],
+            mpp=self.mpp,
+            min_area_um2=prompt.min_area_um2,
+        )

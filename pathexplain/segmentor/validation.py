@@ -1,0 +1,86 @@
+"""Figures while training: pixel Dice per class on held-out fields, and presence accuracy.
+
+One pass over whole fields at the training resolution. The figures that are reported come from
+`evaluation`, on images at their own resolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from torch.nn import functional
+
+from pathexplain.segmentor.datasets.reading import IGNORE, Field
+from pathexplain.segmentor.network import EncodedText, PathExplainModel
+from pathexplain.segmentor.phrasing import NONSENSE
+from pathexplain.segmentor.text import tokenize
+from pathexplain.vocabulary import OBJECTS, canonical_text
+
+__all__ = ["validate"]
+
+_MAX_SIDE = 1024
+
+
+@torch.inference_mode()
+def validate(
+    model: PathExplainModel, tokenizer: Tokenizer, fields: Mapping[str, Sequence[Field]]
+) -> dict[str, float]:
+    """Return "dice/<source>/<class>" over pooled pixels, and "presence" accuracy.
+
+    Returns
+    -------
+    dict of str to float
+        NaN where a class has no positive pixel in the held-out fields.
+    """
+    model.eval()
+    sums: dict[str, NDArray[np.float64]] = {}
+    right: list[bool] = []
+    for source, members in fields.items():
+        for field in members:
+            names = list(field.targets)
+            probability, presence = _predict(model, tokenizer, field, names)
+            for index, name in enumerate(names):
+                target = field.targets[name][:_MAX_SIDE, :_MAX_SIDE]
+                known = target != IGNORE
+                found = (probability[index] >= 0.5) & known
+                truth = (target == 1) & known
+                counts = np.array([(found & truth).sum(), found.sum() + truth.sum()], float)
+                key = f"dice/{source}/{name}"
+                sums[key] = sums.get(key, np.zeros(2)) + counts
+                if truth.any() or known.all():
+                    right.append(bool((presence[index] >= 0) == truth.any()))
+            right.append(bool(presence[-1] < 0))
+    dice = {
+        key: float(2 * overlap / total) if total > 0 else float("nan")
+        for key, (overlap, total) in sums.items()
+    }
+    return dice | {"presence": float(np.mean(right)) if right else float("nan")}
+
+
+def _predict(
+    model: PathExplainModel, tokenizer: Tokenizer, field: Field, names: Sequence[str]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Probabilities (P, H, W) of a field, and presence logits (P + 1,) with one nonsense prompt."""
+    device = next(model.parameters()).device
+    image = field.image[:_MAX_SIDE, :_MAX_SIDE]
+    height, width = image.shape[:2]
+    pad = ((0, -height % 32), (0, -width % 32), (0, 0))
+    pixels = np.moveaxis(np.pad(image, pad, mode="symmetric"), -1, 0)[None] / np.float32(127.5) - 1
+    prompts = [canonical_text(OBJECTS[name].structure, name, field.record.region) for name in names]
+    nonsense = NONSENSE[height % len(NONSENSE)]
+    ids, mask = tokenize(tokenizer, [*prompts, nonsense], length=model.config.text_length)
+    with torch.autocast(device.type, torch.bfloat16):
+        text = model.encode_text(ids.to(device), mask.to(device))
+        batch = torch.from_numpy(pixels).to(device).contiguous(memory_format=torch.channels_last)
+        encoded = model.encode_image(batch)
+        output = model.decode(
+            encoded, EncodedText(text.states[None], text.mask[None], text.sentence[None])
+        )
+    logits = functional.interpolate(
+        output.masks.float(), scale_factor=2, mode="bilinear", align_corners=False
+    )[0, :-1, :height, :width]
+    return logits.sigmoid().cpu().numpy(), output.presence[0].float().cpu().numpy()
