@@ -29,7 +29,7 @@ def spearman_matrix(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
     Examples
     --------
-    >>> spearman_matrix(np.array([[1.0, 9.0], [2.0, 4.0], [3.0, 1.0]])).tolist()
+    >>> spearman_matrix(np.array([[1.0, 9.0], [2.0, 4.0], [3.0, 1.0]])).round(6).tolist()
     [[1.0, -1.0], [-1.0, 1.0]]
     """
     ranks = rankdata(values, axis=0, nan_policy="omit")

@@ -171,7 +171,7 @@ def fit_each(
     >>> risk = risk_order([1, 2, 3, 4, 5, 6], [1, 1, 0, 1, 1, 1])
     >>> fits = fit_each([[2.0, 1], [0, 1], [3, 1], [1, 1], [0, 1], [2, 1]], risk)
     >>> fits.beta.round(3).tolist(), fits.status
-    ([0.022, nan], ('ok', 'constant'))
+    ([-0.387, nan], ('ok', 'constant'))
     """
     columns = np.ascontiguousarray(np.asarray(features, dtype=np.float64)[risk.order].T)
     n = columns.shape[1]
@@ -201,7 +201,7 @@ def fit_joint(design: ArrayLike, risk: RiskOrder, *, ties: Ties = "efron") -> Jo
     --------
     >>> risk = risk_order([1, 2, 3, 4, 5, 6], [1, 1, 0, 1, 1, 1])
     >>> fit_joint([[2.0], [0], [3], [1], [0], [2]], risk).beta.round(3).tolist()
-    [0.022]
+    [-0.387]
     """
     x = np.asarray(design, dtype=np.float64)[risk.order]
     mean, sd = x.mean(axis=0), x.std(axis=0, ddof=1)

@@ -75,6 +75,7 @@ def pick_exemplars(objects: pd.DataFrame, *, n_each: int = 4) -> tuple[Exemplar,
 
     Examples
     --------
+    >>> import pandas as pd
     >>> frame = pd.DataFrame({
     ...     "patient": ["a", "a", "b", "b"], "slide": ["a", "a", "b", "b"],
     ...     "instance_id": [1, 2, 1, 2], "y_um": 0.0, "x_um": 0.0, "value": [1.0, 9.0, 2.0, 8.0],

@@ -114,6 +114,7 @@ def png_uri(pixels: NDArray[np.uint8]) -> str:
 
     Examples
     --------
+    >>> import numpy as np
     >>> png_uri(np.zeros((2, 2, 3), np.uint8)).split(",")[0]
     'data:image/png;base64'
     """
