@@ -184,7 +184,6 @@ def _calibration_figures(
                             plots.Interval(
                                 "", point.observed.value, point.observed.low, point.observed.high
                             ),
-                            point.n,
                         )
                         for point in curve.points
                     ]
@@ -192,10 +191,17 @@ def _calibration_figures(
                 alt=f"Calibration of {curve.class_name}: observed against predicted probability",
                 name=f"{prefix}-calibration-{i_curve}",
             ),
-            f"Calibration: {curve.class_name}",
+            _bin_sizes(curve),
         )
         for i_curve, curve in enumerate(curves)
     ]
+
+
+def _bin_sizes(curve: CalibrationCurve) -> str:
+    """Caption of a calibration plot."""
+    sizes = sorted({point.n for point in curve.points})
+    patients = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+    return f"Calibration: {curve.class_name}, {len(curve.points)} bins of {patients} patients"
 
 
 def _rest(result: ImportanceResult, prefix: str) -> Markup:

@@ -56,25 +56,18 @@ def roc_plot(curves: Sequence[Curve]) -> Figure:
     return figure
 
 
-def calibration_plot(bins: Sequence[tuple[float, Interval, int]]) -> Figure:
+def calibration_plot(bins: Sequence[tuple[float, Interval]]) -> Figure:
     """Draw the observed share against the mean predicted probability.
 
-    `bins` are (mean prediction, observed share with interval, n); n is printed beside the dot.
+    `bins` are (mean prediction, observed share with interval).
     """
     with house_style():
         figure = new_figure(width_in=3.9, height_in=3.9)
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color=GREY, lw=0.9, ls=(0, (4, 3)))
-        for predicted, observed, n in bins:
+        for predicted, observed in bins:
             axes.plot([predicted] * 2, [observed.low, observed.high], color=COLORS[0], lw=1.2)
             axes.plot([predicted], [observed.value], "o", color=COLORS[0], ms=5)
-            axes.annotate(
-                f"n {n}",
-                (predicted, observed.value),
-                xytext=(5, -3),
-                textcoords="offset points",
-                fontsize=7.5,
-            )
         axes.set(
             xlim=(-0.03, 1.1),
             ylim=(-0.03, 1.05),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["survival_plot", "volcano_plot"]
 
+_LABEL_PLACES = ((5, 3), (5, -9), (-10, 3), (-10, -9), (-3, 7))
 _MANY_POINTS = 500
 """From here on points are drawn as one picture, which keeps the file small."""
 
@@ -134,7 +135,11 @@ def _name_points(
     lines = []
     for rank, index in enumerate(order, start=1):
         axes.annotate(
-            str(rank), (x[index], y[index]), xytext=(4, 3), textcoords="offset points", fontsize=8
+            str(rank),
+            (x[index], y[index]),
+            xytext=_LABEL_PLACES[(rank - 1) % len(_LABEL_PLACES)],
+            textcoords="offset points",
+            fontsize=8,
         )
         lines.append(f"{rank}  {labels[index]}")
     axes.figure.supxlabel("\n".join(lines), x=0.08, ha="left", fontsize=8)

@@ -57,6 +57,9 @@ _WORDS = {
 }
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _FEATURE_PARTS = 4
+# Outside of these, powers of ten read better.
+_TINY, _HUGE = 1e-4, 1e6
+_WITHOUT_UNIT = "skewness"
 
 
 def readable_unit(unit: str) -> str:
@@ -96,6 +99,8 @@ def readable_feature(name: str, *, unit: str | None = None, with_unit: bool = Tr
     feature = parts[-1] if len(parts) < _FEATURE_PARTS else parts[-2]
     stem, suffix_unit = _split_unit(feature)
     shown = readable_unit(unit) if unit is not None else suffix_unit
+    if parts[-1] == _WITHOUT_UNIT:
+        shown = ""
     words = _FEATURE_WORDS.get(stem, _spaced(stem))
     if len(parts) >= _FEATURE_PARTS and parts[-1] != _WHOLE:
         words += f", {_WORDS.get(parts[-1], _spaced(parts[-1]))}"
@@ -115,7 +120,7 @@ def format_number(value: float | None, *, digits: int = 3) -> str:
     if value is None or not math.isfinite(value):
         return DASH
     magnitude = abs(value)
-    if magnitude != 0 and (magnitude < 10.0 ** (-digits) or magnitude >= 1e6):  # noqa: PLR2004 - one million
+    if magnitude != 0 and not _TINY <= magnitude < _HUGE:
         return _scientific(value, digits=digits)
     if magnitude == 0:
         return "0"
@@ -157,7 +162,7 @@ def format_interval(
         abs(one) for one in (value, low, high) if one is not None and math.isfinite(one)
     )
     middle = finite[len(finite) // 2]
-    if middle >= 1e6 or 0 < middle < 10.0 ** (-digits):  # noqa: PLR2004 - powers of ten read better
+    if middle != 0 and not _TINY <= middle < _HUGE:
         first, lower, upper = (format_number(one, digits=digits) for one in (value, low, high))
     else:
         decimals = _decimals(middle, digits=digits)

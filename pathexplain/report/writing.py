@@ -6,10 +6,8 @@ Not for choosing what a page shows; `survival` and `importance` do that.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
-from pathexplain.diagnosis.result import ImportanceResult
-from pathexplain.prognosis.result import SurvivalResult
 from pathexplain.report.importance import importance_html
 from pathexplain.report.survival import survival_html
 from pathexplain.serialization import write_json, write_text
@@ -17,6 +15,8 @@ from pathexplain.serialization import write_json, write_text
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pathexplain.diagnosis.result import ImportanceResult
+    from pathexplain.prognosis.result import SurvivalResult
     from pathexplain.report.page import Section
 
 __all__ = ["write_report"]
@@ -51,12 +51,23 @@ def write_report(
     TypeError
         If the result is of no kind that has a page.
     """
-    if isinstance(result, SurvivalResult):
+    target = Path(folder)
+    if _is_survival(result):
         base, html = name or "survival", survival_html(result, extra=extra)
-    elif isinstance(result, ImportanceResult):
+    elif _is_importance(result):
         base, html = name or "importance", importance_html(result, extra=extra)
     else:
         message = f"no page for a {type(result).__name__}; give a survival or importance result"
         raise TypeError(message)
-    target = Path(folder)
     return write_json(target / f"{base}.json", result), write_text(target / f"{base}.html", html)
+
+
+# By what a result has, not by its class: importing the classes would load shap and lifelines.
+def _is_survival(result: object) -> TypeGuard[SurvivalResult]:
+    """Say whether the result has what a survival page shows."""
+    return hasattr(result, "screen") and hasattr(result, "kaplan_meier")
+
+
+def _is_importance(result: object) -> TypeGuard[ImportanceResult]:
+    """Say whether the result has what an importance page shows."""
+    return hasattr(result, "importances") and hasattr(result, "univariate")

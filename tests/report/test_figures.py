@@ -54,7 +54,7 @@ def every_plot() -> dict[str, Figure]:
         ),
         "roc": importance_plots.roc_plot([Curve(EVIL, shares, shares**0.5, [], [])]),
         "calibration": importance_plots.calibration_plot(
-            [(0.2, Interval("", 0.1, 0.0, 0.3), 5), (0.8, Interval("", 0.9, 0.7, 1.0), 6)]
+            [(0.2, Interval("", 0.1, 0.0, 0.3)), (0.8, Interval("", 0.9, 0.7, 1.0))]
         ),
         "beeswarm": importance_plots.beeswarm_plot(
             rng.normal(size=(12, 2)), values, labels=[EVIL, "b"], effect_label="log odds"

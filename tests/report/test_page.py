@@ -49,7 +49,7 @@ def test_warnings_and_facts_come_before_the_sections() -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (0.000123, "1.23×10⁻⁴"),
+        (0.0000123, "1.23×10⁻⁵"),
         (0.0123, "0.0123"),
         (0.0, "0"),
         (-0.5, "−0.500"),
