@@ -8,11 +8,10 @@ from __future__ import annotations
 import glob
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pathexplain.errors import ConfigError
 from pathexplain.prompts.model import Prompt, duplicates, is_number, name_faults
-from pathexplain.provenance import sha256_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -104,20 +103,6 @@ class PromptSet:
     def folder(self) -> Path:
         """Folder that globs are relative to: the file's, or the working folder."""
         return Path.cwd() if self.path is None else self.path.resolve().parent
-
-    def fingerprint(self) -> str:
-        """Return the SHA-256 of everything that can change a measurement.
-
-        Where the file, the slides and the run folder are does not count; nor do warnings.
-        """
-        measured: dict[str, Any] = {
-            "version": self.version,
-            "mpp": float(self.mpp),
-            "prompts": self.prompts,
-            "features": self.features,
-            "relations": self.relations,
-        }
-        return sha256_json(measured)
 
     def slide_paths(self) -> tuple[Path, ...]:
         """Files that `slides` names, sorted, each once.
