@@ -144,8 +144,18 @@ def _descriptors(plus, minus, raw):  # type: ignore[no-untyped-def]  # numba inf
 
 
 @numba.njit(nogil=True, cache=True)
+def _start_at_tip(plus, minus):  # type: ignore[no-untyped-def]  # numba infers
+    """Shift the origin to a tip of the first ellipse, so that samples turn with the object."""
+    tau = 0.5 * (np.angle(minus[0]) - np.angle(plus[0]))
+    for k in range(N_HARMONICS):
+        plus[k] *= np.exp(1j * (k + 1) * tau)
+        minus[k] *= np.exp(-1j * (k + 1) * tau)
+
+
+@numba.njit(nogil=True, cache=True)
 def _curvature(plus, minus, waves, raw):  # type: ignore[no-untyped-def]  # numba infers
     """Mean absolute curvature, its sd (signed) and the share of arc that bends inwards."""
+    _start_at_tip(plus, minus)
     length = first = second = absolute = concave = 0.0
     for s in range(_SAMPLES):
         d1 = 0j

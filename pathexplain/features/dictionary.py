@@ -126,8 +126,8 @@ Every number that pathexplain measures. This page is generated from the registry
 - *Instance-only* features are destroyed by the merging of touching objects: they are NaN for
   region prompts.
 - Laws: what a feature does not depend on, with the relative tolerance that the tests hold it to.
-  `resolution`: the same smooth object drawn at twice the pixel size, down to the minimum pixel
-  count. `intensity_scale`: half the light everywhere.
+  `resolution`: the same smooth object drawn at twice the pixel size, from 30 pixels up (or the
+  minimum pixel count where that is larger). `intensity_scale`: half the light everywhere.
 """
 
 

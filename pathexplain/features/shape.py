@@ -86,7 +86,7 @@ def _size(view: ObjectView, raw: dict[str, NDArray[np.float64]]) -> dict[str, ND
         "circularity": 4 * np.pi * area / perimeter**2,
         "irregularity": 1 - 4 * np.pi * area / raw["boundary"] ** 2,
         "extent": area / (height * width),
-        "convexity": convex_perimeter / perimeter,
+        "convexity": np.where(_n_pieces(view, raw) > 1, np.nan, convex_perimeter / perimeter),
         "n_holes": raw["n_holes"],
         "hole_share": raw["hole_px"] / (area + raw["hole_px"]),
     }

@@ -66,7 +66,7 @@ SHAPE_COLUMNS: tuple[Column, ...] = (
         ("large object", "small object"),
         _RUSS,
         min_pixels=1,
-        laws=_laws(0.15),
+        laws=_laws(0.1),
         kind="any",
         undefined="",
     ),
@@ -80,7 +80,7 @@ SHAPE_COLUMNS: tuple[Column, ...] = (
         ("long or ragged boundary", "short, smooth boundary"),
         _CROFTON,
         min_pixels=9,
-        laws=_laws(0.1),
+        laws=_laws(0.12),
         kind="any",
     ),
     _column(
@@ -92,7 +92,7 @@ SHAPE_COLUMNS: tuple[Column, ...] = (
         ("large object", "small object"),
         _RUSS,
         min_pixels=1,
-        laws=_laws(0.08),
+        laws=_laws(0.06),
         undefined="",
     ),
     _column(
@@ -127,7 +127,7 @@ SHAPE_COLUMNS: tuple[Column, ...] = (
         ("elongated, spindle-like", "round"),
         _RUSS,
         min_pixels=30,
-        laws=_laws(0.1, grid=1e-6),
+        laws=_laws(0.13, grid=1e-6),
     ),
     _column(
         "eccentricity",
@@ -150,7 +150,7 @@ SHAPE_COLUMNS: tuple[Column, ...] = (
         ("large reach", "small reach"),
         "Pick 1899; Russ 2011, doi:10.1201/b10720",
         min_pixels=9,
-        laws=_laws(0.15),
+        laws=_laws(0.12),
     ),
     _column(
         "solidity",
@@ -161,7 +161,7 @@ SHAPE_COLUMNS: tuple[Column, ...] = (
         ("convex, compact", "indented, branched or with holes"),
         _RUSS,
         min_pixels=30,
-        laws=_laws(0.08),
+        laws=_laws(0.11),
         kind="any",
     ),
     _column(
@@ -170,12 +170,13 @@ SHAPE_COLUMNS: tuple[Column, ...] = (
         "Perimeter of the convex hull over the perimeter; both by Crofton in four directions",
         "pi/4 * (E0 + E90 + (E45 + E135) / sqrt 2) / P, E = extent along one direction; may "
         "exceed 1 slightly where a tip is one diagonal pixel wide",
-        (0, 1.1),
+        (0, 1.2),
         ("smooth boundary without indentations", "ragged boundary or holes"),
         _RUSS,
         min_pixels=30,
-        laws=_laws(0.1),
+        laws=_laws(0.05),
         kind="any",
+        undefined=_PIECES,
     ),
     _column(
         "extent",
@@ -197,7 +198,7 @@ SHAPE_COLUMNS: tuple[Column, ...] = (
         ("long object", "short object"),
         "Feret 1930; Russ 2011, doi:10.1201/b10720",
         min_pixels=9,
-        laws=_laws(0.12),
+        laws=_laws(0.11),
     ),
     _column(
         "feret_min_um",
@@ -208,7 +209,7 @@ SHAPE_COLUMNS: tuple[Column, ...] = (
         ("broad object", "thin object"),
         "Feret 1930; Toussaint 1983 (rotating calipers)",
         min_pixels=9,
-        laws=_laws(0.12),
+        laws=_laws(0.2),
     ),
     _column(
         "circularity",
@@ -219,7 +220,7 @@ SHAPE_COLUMNS: tuple[Column, ...] = (
         ("round and smooth", "elongated, ragged or with holes"),
         "Cox 1927, J Paleontology 1:179-183",
         min_pixels=30,
-        laws=_laws(0.12),
+        laws=_laws(0.17),
         kind="any",
     ),
     _column(
@@ -270,7 +271,7 @@ SHAPE_COLUMNS: tuple[Column, ...] = (
         ("elongated, branched or hollow", "compact, disk-like"),
         "Hu 1962, doi:10.1109/TIT.1962.1057692",
         min_pixels=30,
-        laws=_laws(0.15),
+        laws=_laws(0.1),
     ),
     _column(
         "hu_2",
@@ -328,7 +329,7 @@ SHAPE_COLUMNS: tuple[Column, ...] = (
         ("small or strongly bent", "large and smooth"),
         _FOURIER,
         min_pixels=100,
-        laws=_laws(None, grid=0.05),
+        laws=_laws(0.22, grid=0.02),
         undefined=_PIECES,
     ),
     _column(
@@ -340,7 +341,7 @@ SHAPE_COLUMNS: tuple[Column, ...] = (
         ("corners, tips and indentations", "evenly bent"),
         _FOURIER,
         min_pixels=100,
-        laws=_laws(None, grid=0.1),
+        laws=_laws(None, grid=0.02),
         undefined=_PIECES,
     ),
     _column(
@@ -352,7 +353,7 @@ SHAPE_COLUMNS: tuple[Column, ...] = (
         ("lobed, indented or bean-shaped", "convex outline"),
         _FOURIER,
         min_pixels=100,
-        laws=_laws(None, grid=0.1),
+        laws=_laws(None, grid=0.02),
         undefined=_PIECES,
     ),
 )

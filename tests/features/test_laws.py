@@ -131,7 +131,7 @@ FORMS = st.tuples(
     st.floats(4, 20),
     st.floats(1, 1.5),
     st.floats(0, np.pi),
-    st.floats(0, 0.1),
+    st.floats(0, 0.25),
     st.floats(-1, 1),
     st.floats(-1, 1),
 )

@@ -24,7 +24,7 @@ def blobs(seed=0, side=120):
 
 
 def test_unmix_is_rgb2hed_times_six():
-    # scikit-image: ln(I / 255) / ln(1e-6) @ inv(V), clipped at 0; ours: -log10((I + 1) / 256) @ inv(V).
+    # theirs: ln(I / 255) / ln(1e-6) @ inv(V), clipped at 0; ours: -log10((I + 1) / 256) @ inv(V).
     # -log10 I = 6 ln I / ln 1e-6, so ours is 6 times theirs but for (I + 1) / 256 against I / 255.
     pixels = np.random.default_rng(0).integers(40, 256, (50, 50, 3), dtype=np.uint8)
     ours, theirs = unmix(pixels), 6 * rgb2hed(pixels)
