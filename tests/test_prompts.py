@@ -27,6 +27,7 @@ from pathexplain.prompts import (
     json_schema,
     read_prompts,
 )
+from pathexplain.prompts.model import is_reserved
 from pathexplain.prompts.positions import parse_yaml
 from pathexplain.vocabulary import OBJECTS, REGIONS
 
@@ -235,6 +236,8 @@ def test_every_region_and_its_synonyms_are_found(region: str) -> None:
         ({"name": "a/b"}, "name"),
         ({"name": "a\n"}, "name"),
         ({"name": "a" * 65}, "name"),
+        ({"name": "thumbnail"}, "taken by slide stores"),
+        ({"name": "gland_labels"}, "taken by slide stores"),
         ({"text": " "}, "text"),
         ({"text": None}, "text"),
         ({"kind": "instance"}, "kind"),
@@ -260,6 +263,11 @@ def test_any_text_makes_a_prompt_with_a_valid_name(text: str) -> None:
     prompt = Prompt.from_text(text)
     assert prompt.text == text
     assert re.fullmatch("[a-z][a-z0-9_]{0,63}", prompt.name)
+
+
+@pytest.mark.parametrize("text", ["slide", "thumbnail", "food labels x", "Foo_labels"])
+def test_derived_names_leave_those_of_slide_stores_free(text: str) -> None:
+    assert not is_reserved(Prompt.from_text(text).name)
 
 
 def test_from_text_refuses_what_is_no_text() -> None:

@@ -31,6 +31,7 @@ __all__ = [
     "duplicates",
     "find_region",
     "is_number",
+    "is_reserved",
     "name_faults",
 ]
 
@@ -38,6 +39,12 @@ Kind = Literal["region", "instances"]
 
 NAME_PATTERN = r"[a-z][a-z0-9_]{0,63}"
 """What a prompt may be called: it becomes part of feature names and of file names."""
+
+RESERVED_NAMES = ("objects", "slide", "thumbnail")
+"""Names of a slide store's own elements, which must differ from those of its prompts."""
+
+RESERVED_ENDING = "_labels"
+"""Ending of a slide store's label images, of which there is one a prompt."""
 
 _NAME = re.compile(NAME_PATTERN + r"\Z")
 
@@ -98,6 +105,8 @@ class Prompt:
         if not _is_text(self.name) or not _NAME.match(self.name):
             about = "must start with a-z and hold only a-z, 0-9 and _, at most 64"
             faults.append(f"the name {about} (got {self.name!r})")
+        elif is_reserved(self.name):
+            faults.append(f"the name {self.name!r} is taken by slide stores; give another")
         if self.kind not in get_args(Kind):
             faults.append(f"kind must be 'region' or 'instances', not {self.kind!r}")
         if self.structure is not None and self.structure not in STRUCTURES:
@@ -269,6 +278,17 @@ def duplicates(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(name for i, name in enumerate(names) if name in names[:i]))
 
 
+def is_reserved(name: str) -> bool:
+    """Whether a slide store needs `name` for itself.
+
+    Examples
+    --------
+    >>> is_reserved("thumbnail"), is_reserved("gland_labels"), is_reserved("gland")
+    (True, True, False)
+    """
+    return name in RESERVED_NAMES or name.endswith(RESERVED_ENDING)
+
+
 def is_number(value: object) -> bool:
     """Whether `value` is a finite number and no bool."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
@@ -285,7 +305,8 @@ def _free_name(name: str, used: set[str]) -> str:
 def _name_from(phrase: str) -> str:
     """Make an identifier of the words of a phrase."""
     words = re.sub(r"[^a-z0-9]+", "_", normalize_phrase(phrase)).strip("_")
-    return words if _NAME.match(words) else f"prompt_{words}"[:64].rstrip("_")
+    is_free = _NAME.match(words) and not is_reserved(words)
+    return words if is_free else f"prompt_{words.removesuffix(RESERVED_ENDING)}"[:64].rstrip("_")
 
 
 def _is_text(value: object) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from pathexplain.errors import ConfigError
-from pathexplain.prompts.model import Kind, Prompt, find_region
+from pathexplain.prompts.model import Kind, Prompt, find_region, is_reserved
 from pathexplain.prompts.positions import Fault, Parsed, read_yaml
 from pathexplain.prompts.promptset import FAMILY_NAMES, PromptSet, check_families
 from pathexplain.prompts.schema import schema_faults, suggestion
@@ -165,7 +165,7 @@ def _phrase(entry: dict[str, Any]) -> str:
 
 
 def _name_faults(parsed: Parsed) -> Iterator[Fault]:
-    """Names that two prompts share."""
+    """Names that two prompts share, or that no prompt may have."""
     seen: dict[str, int] = {}
     for index, name in _names(parsed).items():
         where = ("prompts", index, "name")
@@ -174,6 +174,8 @@ def _name_faults(parsed: Parsed) -> Iterator[Fault]:
             derived = "" if where in parsed.lines else "derived "
             about = f"{derived}name {name!r} is taken by the prompt on line {first}; give another"
             yield parsed.fault(where if not derived else where[:-1], about)
+        if is_reserved(name):
+            yield parsed.fault(where, f"{name!r} is taken by slide stores; give another")
         seen.setdefault(name, index)
 
 
