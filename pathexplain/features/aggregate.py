@@ -230,7 +230,7 @@ def aggregate_patient(
     slides : (slides, features) DataFrame
         `value` of `aggregate_slide`, one row a slide, indexed by slide id.
     patient : mapping or Series of slide id to patient id
-    tissue_area_mm2 : mapping or Series of slide id to mm², > 0
+    tissue_area_mm2 : mapping or Series of slide id to mm², > 0; 0 for a slide without any value
     n : (slides, features) DataFrame, optional
         `n` of `aggregate_slide`; without it, the result's `n` counts slides.
 
@@ -400,6 +400,11 @@ def _check_slides(
         if slide not in patient:
             message = f"slide {slide} has no patient; add it to the slide_id, patient_id table"
             raise FeatureError(message, slide_id=slide)
-        if slide not in area or not area[slide] > 0:
-            message = f"slide {slide}: no tissue area above 0 mm^2; leave the slide out"
+        known = float(area[slide]) if slide in area else float("nan")
+        empty = known == 0 and bool(slides.loc[slide].isna().all())
+        if not (known > 0 or empty):
+            message = (
+                f"slide {slide}: tissue area {known} mm^2; it is the weight of the slide's values "
+                "and must be above 0 where there are any"
+            )
             raise FeatureError(message, slide_id=slide)

@@ -22,7 +22,7 @@ N_HARMONICS = 10
 N_SMOOTH = 6
 """Harmonics kept for curvature: detail below about one radius is pixel noise at small sizes."""
 _LOW_BAND = 4
-_SAMPLES = 128
+_SAMPLES = 64
 
 CONTOUR_RAW = ("fourier_low", "fourier_high", "curvature_abs_mean", "curvature_sd", "concave_share")
 """Columns of the table of `contour_objects`: ratios, and curvature in 1/px."""
@@ -49,11 +49,10 @@ def contour_objects(
     stop: int,
 ) -> None:
     """Fill rows start..stop of `raw` (n, 5) float64; `most_edges` bounds the contour's length."""
-    waves = np.empty((2, _SAMPLES, N_SMOOTH), np.complex128)
+    waves = np.empty((_SAMPLES, N_SMOOTH), np.complex128)
     for s in range(_SAMPLES):
         for k in range(N_SMOOTH):
-            waves[0, s, k] = np.exp(2j * np.pi * (k + 1) * s / _SAMPLES)
-            waves[1, s, k] = np.conj(waves[0, s, k])
+            waves[s, k] = np.exp(2j * np.pi * (k + 1) * s / _SAMPLES)
     for i in range(start, stop):
         points = np.empty(most_edges[i], np.complex128)
         n = _trace(labels, target[i], box[i], points)
@@ -161,7 +160,7 @@ def _curvature(plus, minus, waves, raw):  # type: ignore[no-untyped-def]  # numb
         d1 = 0j
         d2 = 0j
         for k in range(N_SMOOTH):
-            forward, backward = plus[k] * waves[0, s, k], minus[k] * waves[1, s, k]
+            forward, backward = plus[k] * waves[s, k], minus[k] * np.conj(waves[s, k])
             d1 += 1j * (k + 1) * (forward - backward)
             d2 -= (k + 1) ** 2 * (forward + backward)
         speed = abs(d1)

@@ -66,7 +66,9 @@ def scan_objects(
         right = np.full(height, -1, np.int64)
         _scan(labels, target[i], (y0, x0), centroid[i], left, right, width, raw[i])
         _hull(left, right, raw[i])
-        _holes(labels, target[i], y0, x0, height, width, raw[i])
+        # a hole has the object on both sides in its row, so a row with two runs
+        if raw[i, 0] > np.sum(right >= 0):
+            _holes(labels, target[i], y0, x0, height, width, raw[i])
 
 
 @numba.njit(nogil=True, cache=True)

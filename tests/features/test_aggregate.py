@@ -207,12 +207,21 @@ def test_slides_without_patient_or_tissue_are_refused():
     with pytest.raises(FeatureError, match="has no patient"):
         aggregate_patient(table, patient={}, tissue_area_mm2={"S1": 1.0})
     for area in ({}, {"S1": 0.0}, {"S1": float("nan")}):
-        with pytest.raises(FeatureError, match="no tissue area"):
+        with pytest.raises(FeatureError, match="it is the weight"):
             aggregate_patient(table, patient={"S1": "P"}, tissue_area_mm2=area)
     with pytest.raises(FeatureError, match="once each"):
         aggregate_patient(
             pd.concat([table, table]), patient={"S1": "P"}, tissue_area_mm2={"S1": 1.0}
         )
+
+
+def test_a_slide_of_glass_alone_is_a_patient_without_values():
+    table = pd.DataFrame({"a.shape.x.mean": [np.nan, 3.0]}, index=["S1", "S2"])
+    result = aggregate_patient(
+        table, patient={"S1": "P", "S2": "Q"}, tissue_area_mm2={"S1": 0.0, "S2": 1.0}
+    )
+    assert np.isnan(result.table.loc["P"].item())
+    assert result.n.loc["P"].item() == 0
 
 
 def test_series_serve_as_mappings():
