@@ -1,0 +1,161 @@
+"""SHAP: additivity, closed forms, shap's own explainer; grouped permutation in closed form."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from pathexplain.diagnosis.attribution import attribute, linear_shap
+from pathexplain.diagnosis.crossval import cross_validate
+from pathexplain.diagnosis.dose import dose_curve
+from pathexplain.diagnosis.models import MODELS, FoldPreparer, margin
+from pathexplain.diagnosis.permutation import permute_clusters
+from pathexplain.diagnosis.splits import make_folds
+from pathexplain.errors import FitError
+
+PARAMETERS = {
+    "elastic_net": {"C": 0.3, "l1_ratio": 0.1},
+    "random_forest": {"n_estimators": 30, "min_samples_leaf": 2},
+    "gradient_boosting": {"max_iter": 20, "max_leaf_nodes": 4},
+}
+
+
+def planted(n=90, p=8, n_classes=2, seed=0):
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(n, p))
+    score = 2 * values[:, 0] - values[:, 1] + rng.logistic(size=n) * 0.5
+    codes = np.digitize(score, np.quantile(score, np.linspace(0, 1, n_classes + 1)[1:-1]))
+    values[rng.random(values.shape) < 0.05] = np.nan
+    values[:, -1] = 3.0
+    return values, codes.astype(np.int64)
+
+
+def fit(name, values, codes, n_splits=3):
+    folds = make_folds(codes, n_splits=n_splits, seed=0)
+    return cross_validate(
+        MODELS[name], values, codes, folds=folds, groups=None, seed=0, parameters=PARAMETERS[name]
+    )
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("name", list(MODELS))
+def test_shap_adds_up_to_the_margin_of_every_held_out_patient(name, n_classes):
+    values, codes = planted(n_classes=n_classes)
+    run = fit(name, values, codes)
+    shap = attribute(run, values, seed=0)
+    for fitted in run.fitted:
+        prepare, model = fitted.pipeline[0], fitted.pipeline[-1]
+        train = prepare.transform(values[fitted.fold.train])
+        output = margin(model, prepare.transform(values[fitted.fold.test]))
+        base = margin(model, train).mean(axis=0)
+        total = shap.values[fitted.fold.test].sum(axis=1)
+        np.testing.assert_allclose(base + total, output, atol=1e-6)
+    assert shap.additivity_error < 1e-6
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_constant_feature_has_no_attribution_and_signal_comes_first(name):
+    values, codes = planted()
+    magnitude = attribute(fit(name, values, codes), values, seed=0).magnitude().mean(axis=0)
+    assert magnitude[-1] == 0.0
+    assert magnitude.argmax() == 0
+
+
+def test_linear_shap_is_coefficient_times_distance_from_the_mean():
+    values, codes = planted()
+    run = fit("elastic_net", values, codes)
+    shap = attribute(run, values, seed=0)
+    fitted = run.fitted[0]
+    train, test = values[fitted.fold.train][:, :7], values[fitted.fold.test][:, :7]
+    median = np.nanmedian(train, axis=0)
+    full = np.where(np.isnan(train), median, train)
+    slope = fitted.pipeline[-1].coef_[0] / full.std(axis=0)
+    expected = slope * (np.where(np.isnan(test), median, test) - full.mean(axis=0))
+    np.testing.assert_allclose(shap.values[fitted.fold.test][:, :7, 0], expected, atol=1e-5)
+
+
+def test_linear_shap_equals_the_shap_library():
+    values, codes = planted()
+    run = fit("elastic_net", values, codes)
+    prepare, model = run.fitted[0].pipeline[0], run.fitted[0].pipeline[-1]
+    train = prepare.transform(values[run.fitted[0].fold.train])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=PendingDeprecationWarning)
+        import shap
+    theirs = shap.LinearExplainer(model, shap.maskers.Independent(train, max_samples=len(train)))
+    ours, base = linear_shap(model, train[:5], train)
+    np.testing.assert_allclose(ours[:, :, 0], theirs.shap_values(train[:5]), atol=1e-9)
+    assert base[0] == pytest.approx(float(theirs.expected_value))
+
+
+def test_cluster_magnitude_sums_before_the_absolute_value():
+    values, codes = planted()
+    shap = attribute(fit("elastic_net", values, codes), values, seed=0)
+    table = np.zeros((8, 1), dtype=bool)
+    table[[0, 1]] = True
+    expected = np.abs(shap.values[:, 0, 0] + shap.values[:, 1, 0])
+    np.testing.assert_allclose(shap.magnitude(table)[:, 0], expected)
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_permutation_finds_what_the_model_uses_and_nothing_else(name):
+    values, codes = planted()
+    run = fit(name, values, codes)
+    table = np.eye(8, dtype=bool)
+    cost = permute_clusters(run, values, codes, table, n_repeats=5, seed=0)
+    rise = cost.log_loss_rise.mean(axis=0)
+    assert rise.argmax() == 0
+    assert cost.auroc_drop.argmax() == 0
+    assert rise[-1] == 0.0
+    assert cost.auroc_drop[-1] == 0.0
+
+
+def test_permuting_all_but_one_value_of_a_fold_matches_brute_force():
+    values, codes = planted()
+    run = fit("elastic_net", values, codes)
+    table = np.array([[True], [True], *[[False]] * 6])
+    cost = permute_clusters(run, values, codes, table, n_repeats=400, seed=0)
+    fold = run.fitted[0].fold
+    x, y = values[fold.test], codes[fold.test]
+    losses = []
+    for i in range(len(x)):
+        moved = np.tile(x[i], (len(x), 1))
+        moved[:, :2] = x[:, :2]
+        p = run.fitted[0].pipeline.predict_proba(moved)[:, y[i]]
+        losses.append(-np.log(p).mean())
+    before = -np.log(run.probabilities[fold.test, y])
+    expected = np.mean(np.array(losses) - before)
+    assert cost.log_loss_rise[fold.test].mean() == pytest.approx(expected, rel=0.1)
+
+
+def test_dose_curve_of_a_logistic_model_is_its_own_average():
+    values, codes = planted()
+    run = fit("elastic_net", values, codes)
+    curve = dose_curve(
+        run, values, i_feature=0, i_class=1, feature="a", unit="um", class_name="yes"
+    )
+    total = 0.0
+    for fitted in run.fitted:
+        prepare, model = fitted.pipeline[0], fitted.pipeline[-1]
+        scaled = prepare.transform(values[fitted.fold.test])
+        scaled[:, 0] = (curve.grid[0] - prepare.mean_[0]) / prepare.scale_[0]
+        total += expit(scaled @ model.coef_[0] + model.intercept_[0]).sum()
+    assert curve.probability[0] == pytest.approx(total / len(codes), abs=1e-5)
+    assert list(curve.probability) == sorted(curve.probability)
+    assert sum(curve.support) == int((~np.isnan(values[:, 0])).sum())
+
+
+def test_preparer_learns_from_training_patients_only():
+    train = np.array([[1.0, np.nan, 2.0], [3.0, np.nan, 2.0], [8.0, 1.0, 2.0]])
+    prepare = FoldPreparer().fit(train)
+    assert prepare.kept_.tolist() == [True, False, False]
+    moved = prepare.transform(np.array([[np.nan, 9.0, 9.0]]))
+    assert moved[0, 0] == pytest.approx((3 - 4) / np.std([1, 3, 8]))
+
+
+def test_fold_without_usable_feature_says_so():
+    with pytest.raises(FitError, match="all 2 are constant or missing"):
+        FoldPreparer().fit(np.array([[1.0, np.nan], [1.0, np.nan]]))

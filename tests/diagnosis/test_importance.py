@@ -1,0 +1,198 @@
+"""The whole analysis on simulated cohorts: planted effects, pure noise, duplicates, leaks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+from sklearn.linear_model import LogisticRegression
+
+from pathexplain.diagnosis import importance
+from pathexplain.diagnosis.crossval import cross_validate
+from pathexplain.diagnosis.evaluate import pooled_auroc
+from pathexplain.diagnosis.models import MODELS
+from pathexplain.diagnosis.splits import make_folds
+from pathexplain.errors import CohortError, ConfigError
+from pathexplain.serialization import to_jsonable
+
+LINEAR = {"models": ["elastic_net"], "n_permutations": 20, "n_bootstrap": 200}
+
+
+def table(values, dx, **columns) -> AnnData:
+    index = [f"P{i:03}" for i in range(len(values))]
+    var = pd.DataFrame({"unit": "um2"}, index=[f"f{i:02}" for i in range(values.shape[1])])
+    return AnnData(values, obs=pd.DataFrame({"dx": dx, **columns}, index=index), var=var)
+
+
+def planted(n=80, p=12, seed=0, **columns) -> AnnData:
+    """Features 3 (up) and 7 (down) decide; the rest is noise."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(n, p))
+    score = 2.5 * values[:, 3] - 2.5 * values[:, 7] + rng.logistic(size=n)
+    return table(values, np.where(score > 0, "malignant", "benign"), **columns)
+
+
+@pytest.fixture(scope="module")
+def full():
+    return importance(planted(), target="dx", n_permutations=20, n_bootstrap=200, n_top=4)
+
+
+def test_planted_features_come_first_with_their_direction(full):
+    assert full.target.positive == "malignant"
+    assert len(full.importances.models) == 3
+    for model in full.importances.models:
+        first, second = model.features[:2]
+        assert {first.feature, second.feature} == {"f03", "f07"}
+        direction = {f.feature: f.direction for f in (first, second)}
+        assert direction == {"f03": "higher", "f07": "lower"}
+        assert {c.cluster for c in model.clusters[:2]} == {"f03", "f07"}
+        assert {c.cluster for c in model.clusters if c.permutation_rank <= 2} == {"f03", "f07"}
+        assert {c.folds_in_top for c in model.clusters[:2]} == {5}
+        assert len(model.beeswarms) == len(model.doses) == 4
+    assert {row.cluster for row in full.importances.agreement.rows[:2]} == {"f03", "f07"}
+    hits = {t.feature for t in full.univariate if t.q_value < 0.05}
+    assert hits >= {"f03", "f07"}
+
+
+def test_dose_curves_follow_the_planted_sign(full):
+    for model in full.importances.models:
+        curves = {dose.feature: dose for dose in model.doses}
+        assert curves["f03"].probability[-1] > curves["f03"].probability[0] + 0.2
+        assert curves["f07"].probability[-1] < curves["f07"].probability[0] - 0.2
+
+
+def test_result_is_whole_and_json_ready(full):
+    written = json.loads(json.dumps(to_jsonable(full), allow_nan=False))
+    assert set(written) == {field.name for field in fields(full)}
+    assert [m["name"] for m in written["models"]] == list(MODELS)
+    for model in full.models:
+        assert len(model.predictions) == 80
+        for p in model.predictions:
+            assert sum(p.probabilities) == pytest.approx(1.0)
+    assert full.model("elastic_net").metric("auroc").interval.value > 0.8
+    assert sum(fold.n_test for fold in full.folds) == 80
+
+
+def test_pure_noise_is_not_explained():
+    n_explained = 0
+    for seed in range(6):
+        rng = np.random.default_rng(100 + seed)
+        noise = table(rng.normal(size=(50, 10)), rng.permutation(["a", "b"] * 25))
+        result = importance(noise, target="dx", n_permutations=30, n_bootstrap=200)
+        n_explained += result.importances is not None
+        if result.importances is None:
+            assert result.reason.startswith("No importances")
+            assert "not shown to be better than chance" in result.models[0].verdict
+    assert n_explained <= 1
+
+
+def test_order_of_patients_does_not_matter():
+    cohort = planted()
+    order = np.random.default_rng(5).permutation(cohort.n_obs)
+    settings = {"models": ["elastic_net", "gradient_boosting"], "n_permutations": 20}
+    first = importance(cohort, target="dx", n_bootstrap=100, **settings)
+    second = importance(cohort[order].copy(), target="dx", n_bootstrap=100, **settings)
+    assert to_jsonable(first) == to_jsonable(second)
+
+
+def test_cluster_of_a_duplicated_feature_keeps_its_importance():
+    cohort = planted()
+    copies = cohort.X[:, [3] * 4] + 1e-3 * np.random.default_rng(1).normal(size=(80, 4))
+    wide = table(np.hstack([cohort.X, copies]), cohort.obs["dx"].to_numpy())
+    settings = {**LINEAR, "models": ["elastic_net", "random_forest"]}
+    single = importance(cohort, target="dx", **settings).importances
+    several = importance(wide, target="dx", **settings).importances
+    for before, after in zip(single.models, several.models, strict=True):
+        alone = next(c for c in before.clusters if c.cluster == "f03")
+        together = next(c for c in after.clusters if "f03" in c.features)
+        assert set(together.features) == {"f03", "f12", "f13", "f14", "f15"}
+        assert together.rank <= 2
+        assert together.shap.value > 0.8 * alone.shap.value
+        assert together.log_loss_rise.value > 0.8 * alone.log_loss_rise.value
+        feature = next(f for f in after.features if f.feature == "f03")
+        assert feature.shap.value < 0.6 * alone.shap.value
+
+
+def test_selection_outside_the_folds_leaks_and_ours_does_not():
+    """On noise, picking the ten best of 500 features with all patients invents an AUROC."""
+    rng = np.random.default_rng(11)
+    values, codes = rng.normal(size=(50, 500)), np.repeat([0, 1], 25)
+    folds = make_folds(codes, n_splits=5)
+    gap = np.abs(values[codes == 1].mean(axis=0) - values[codes == 0].mean(axis=0))
+    chosen = values[:, np.argsort(-gap)[:10]]
+    leaky = np.empty(50)
+    for fold in folds:
+        model = LogisticRegression().fit(chosen[fold.train], codes[fold.train])
+        leaky[fold.test] = model.decision_function(chosen[fold.test])
+    wins = leaky[codes == 1][:, None] > leaky[codes == 0]
+    ours = cross_validate(
+        MODELS["elastic_net"], values, codes, folds=folds, groups=None, seed=0
+    )
+    assert wins.mean() > 0.9
+    assert pooled_auroc(ours, codes) < 0.65
+
+
+def test_three_classes():
+    rng = np.random.default_rng(3)
+    values = rng.normal(size=(90, 6))
+    dx = np.array(["a", "b", "c"])[np.digitize(values[:, 2] * 2 + rng.normal(size=90), [-1, 1])]
+    result = importance(table(values, dx), target="dx", **LINEAR)
+    (model,) = result.importances.models
+    assert model.features[0].feature == "f02"
+    assert result.target.positive is None
+    assert [curve.class_name for curve in result.models[0].roc] == ["a", "b", "c"]
+    assert result.univariate[2].test == "Kruskal-Wallis"
+    assert result.univariate[2].q_value < 0.05
+
+
+def test_sites_stay_whole_and_covariates_are_compared():
+    cohort = planted(site=[f"s{i % 8}" for i in range(80)], age=np.arange(80.0))
+    result = importance(cohort, target="dx", groups="site", covariates=["age"], **LINEAR)
+    held_out = [set(fold.test_groups) for fold in result.folds]
+    assert sum(len(sites) for sites in held_out) == len(set.union(*held_out)) == 8
+    comparison = result.comparison
+    assert comparison.covariates == ("age",)
+    assert comparison.combined[0].interval.value > comparison.clinical[0].interval.value
+    assert comparison.gain.low > 0
+    assert comparison.features == result.models[0].metrics
+
+
+def test_wide_table_with_gaps():
+    rng = np.random.default_rng(8)
+    cohort = planted(n=60, p=300)
+    cohort.X[rng.random(cohort.X.shape) < 0.1] = np.nan
+    cohort.X[:, 0] = np.nan
+    cohort.X[:, 1] = 4.0
+    result = importance(cohort, target="dx", **LINEAR)
+    assert result.target.n_features == 300
+    assert result.univariate[0].n_tests == 298
+    assert any("feature values are missing" in note for note in result.notes)
+
+
+def test_perfect_feature_is_pointed_out():
+    cohort = planted()
+    cohort.X[:, 5] = (cohort.obs["dx"] == "malignant") + 0.01 * cohort.X[:, 5]
+    result = importance(cohort, target="dx", **LINEAR)
+    assert any("first: f05" in note for note in result.notes)
+    assert result.importances.models[0].features[0].feature == "f05"
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"target": "grade"}, CohortError, "target column 'grade' is not"),
+        ({"groups": "site"}, CohortError, "groups column 'site' is not"),
+        ({"covariates": ["age"]}, CohortError, "covariate column 'age' is not"),
+        ({"n_splits": 60}, CohortError, "too few patients in a class for 60 folds"),
+        ({"n_permutations": 10}, ConfigError, "with fewer than 20"),
+        ({"models": ["svm"]}, ConfigError, r"unknown models \['svm'\]"),
+        ({"n_top": 0}, ConfigError, "n_top is 0"),
+    ],
+)
+def test_bad_requests_are_refused(options, error, match):
+    with pytest.raises(error, match=match):
+        importance(planted(), **{"target": "dx", **LINEAR, **options})
