@@ -34,8 +34,8 @@ _LEFT_X = (0, 0, -1, -1)
 _RIGHT_Y = (0, 0, -1, -1)
 _RIGHT_X = (0, -1, -1, 0)
 """Headings east, south, west, north: the step, and the pixels ahead on the left and right."""
-_STRAIGHT = 0.9
-"""Steps between edge midpoints are 1 px, or sqrt(1/2) px round a corner."""
+_CORNER = 0.5**0.5
+"""Steps between edge midpoints are 1 px, or this round a corner."""
 
 
 @numba.njit(nogil=True, cache=True)
@@ -95,11 +95,17 @@ def _trace(labels, target, box, points):  # type: ignore[no-untyped-def]  # numb
 
 
 @numba.njit(nogil=True, cache=True)
+def _length(step):  # type: ignore[no-untyped-def]  # numba infers
+    """Length of a step of the contour."""
+    return 1.0 if step.real == 0.0 or step.imag == 0.0 else _CORNER
+
+
+@numba.njit(nogil=True, cache=True)
 def _coefficients(points, n):  # type: ignore[no-untyped-def]  # numba infers
     """Fourier coefficients c(+k), c(-k), k = 1..N_HARMONICS, of the polygon by arc length."""
     total = 0.0
     for j in range(n):
-        total += abs(points[(j + 1) % n] - points[j])
+        total += _length(points[j + 1 if j + 1 < n else 0] - points[j])
     plus = np.zeros(N_HARMONICS, np.complex128)
     minus = np.zeros(N_HARMONICS, np.complex128)
     phase = np.ones(N_HARMONICS, np.complex128)
@@ -108,12 +114,12 @@ def _coefficients(points, n):  # type: ignore[no-untyped-def]  # numba infers
     for k in range(N_HARMONICS):
         omega = 2.0 * np.pi * (k + 1) / total
         straight[k] = np.exp(-1j * omega)
-        corner[k] = np.exp(-1j * omega * np.sqrt(0.5))
+        corner[k] = np.exp(-1j * omega * _CORNER)
     for j in range(n):
-        delta = points[(j + 1) % n] - points[j]
-        length = abs(delta)
-        velocity = delta / length
-        turn = straight if length > _STRAIGHT else corner
+        delta = points[j + 1 if j + 1 < n else 0] - points[j]
+        length = _length(delta)
+        velocity = delta * (1.0 / length)
+        turn = straight if length == 1.0 else corner
         for k in range(N_HARMONICS):
             after = phase[k] * turn[k]
             change = after - phase[k]
