@@ -208,7 +208,7 @@ def _set_learning_rate(
     factor = 0.01 + 0.99 * (1 + np.cos(np.pi * share)) / 2
     factor *= min(1.0, (step + 1) / WARMUP_STEPS)
     for group in optimizer.param_groups:
-        group["lr"] = group["peak"] * factor
+        group["lr"] = float(group["peak"] * factor)
 
 
 def _everyday_words(tokenizer: Tokenizer) -> list[str]:

@@ -67,6 +67,10 @@ class Field:
         Which instances `interior` describes.
     absent : tuple of str
         Objects that do not occur anywhere in the image.
+    mpp : float
+        µm per pixel of these arrays.
+    instances : (H, W) int32 or None
+        Separate objects, where the source has them.
     """
 
     record: Record
@@ -75,6 +79,8 @@ class Field:
     interior: NDArray[np.uint8] | None
     structure: str | None
     absent: tuple[str, ...]
+    mpp: float
+    instances: NDArray[np.int32] | None = None
 
 
 def read_manifest(path: Path, *, sources: Iterable[str] | None = None) -> tuple[Record, ...]:
@@ -153,12 +159,13 @@ def _region(organ: str) -> str:
     return "multiple"
 
 
-def read_field(record: Record, *, mpp: float) -> Field:
-    """Read one record and resample it to `mpp`: images antialiased, masks by nearest pixel."""
+def read_field(record: Record, *, mpp: float | None) -> Field:
+    """Read one record at `mpp`, or as it is when None: images antialiased, masks by nearest pixel."""
     source = SOURCES[record.source]
     image = np.asarray(Image.open(record.image).convert("RGB"))
     mask = _mask(record, image.shape[:2])
     native = record.mpp or _assumed_mpp(record, source, mask)
+    mpp = mpp or native
     shape = tuple(max(32, round(side * native / mpp)) for side in image.shape[:2])
     size = (shape[1], shape[0])
     small = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS, reducing_gap=3))
@@ -167,7 +174,8 @@ def read_field(record: Record, *, mpp: float) -> Field:
     interior = _interior(source, record, values)
     absent = tuple(name for name in source.absent if name not in targets)
     absent += tuple(name for name, plane in targets.items() if not plane.any())
-    return Field(record, small, targets, interior, source.interior, absent)
+    instances = values if source.interior and record.kind == "instances" else None
+    return Field(record, small, targets, interior, source.interior, absent, mpp, instances)
 
 
 def _mask(record: Record, shape: tuple[int, int]) -> NDArray[np.int32]:
@@ -310,4 +318,4 @@ def _mosaic(
     has_glands = (targets["normal mucosa"] | targets["tumor"]) > 0
     targets["gland"] = np.where(has_glands, IGNORE, 0).astype(np.uint8)
     targets["nucleus"] = np.where(targets["background"] > 0, 0, IGNORE).astype(np.uint8)
-    return Field(chosen[0][0], image, targets, None, None, SOURCES["crc_tiles"].absent)
+    return Field(chosen[0][0], image, targets, None, None, SOURCES["crc_tiles"].absent, mpp)

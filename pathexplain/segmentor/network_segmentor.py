@@ -1,0 +1,288 @@
+"""A trained checkpoint as a segmentor: any image size, any mpp, any number of prompts.
+
+Rescaling to the network's own mpp, tiling with blended overlap, devices and precision are settled
+here; the network itself knows nothing of them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.nn import functional
+
+from pathexplain.errors import ConfigError
+from pathexplain.prompts import Prompt, as_prompts
+from pathexplain.segmentor.backends import check_image
+from pathexplain.segmentor.checkpoint import read_checkpoint
+from pathexplain.segmentor.network import INTERIOR_OF, EncodedText, PathExplainModel
+from pathexplain.segmentor.segmentation import Segmentation
+from pathexplain.segmentor.text import tokenize
+from pathexplain.vocabulary import canonical_text
+
+__all__ = ["NetworkSegmentor", "hann_weights", "tile_starts"]
+
+TILE_PX, OVERLAP_PX, STRIDE_PX = 1024, 128, 32
+NEAR_SIMILARITY = 0.6
+HANN_FLOOR = 0.02
+_LOG = logging.getLogger("pathexplain")
+
+
+class NetworkSegmentor:
+    """A checkpoint on a device.
+
+    Parameters
+    ----------
+    model : PathExplainModel
+    tokenizer : Tokenizer
+    name : str
+    device : torch.device
+
+    Notes
+    -----
+    A prompt whose object is in the vocabulary is read by the network in its canonical wording, so
+    all synonyms give the same mask; other texts are read as they are.
+    """
+
+    def __init__(
+        self, model: PathExplainModel, tokenizer: Tokenizer, *, name: str, device: torch.device
+    ) -> None:
+        self.name = name
+        self.licence = str(model.config.card.get("licence", "as stated by whoever trained it"))
+        self.weights_sha256: str | None = getattr(model.config, "weights_sha256", None)
+        self.mpp = float(model.config.mpp)
+        self.classes: tuple[str, ...] = tuple(model.config.classes)
+        self._model = model.to(device)
+        self._tokenizer = tokenizer
+        self._device = device
+        self._trained = {record["object"] for record in model.config.classes.values()}
+        self._class_text = self._encode(list(self.classes)).sentence if self.classes else None
+
+    @classmethod
+    def load(cls, name: str, *, device: str = "auto") -> NetworkSegmentor:
+        """Load a shipped checkpoint by name, or one from a directory.
+
+        Raises
+        ------
+        SegmentationError
+            When the weights are damaged.
+        ConfigError
+            When the device is not there.
+        """
+        shipped = Path(str(files("pathexplain.segmentor") / "weights" / name))
+        folder = Path(name) if Path(name).is_dir() else shipped
+        model, tokenizer = read_checkpoint(folder)
+        loaded = cls(model, tokenizer, name=folder.name, device=_device(device))
+        _LOG.info("segmentor %s on %s, weights under: %s", folder, loaded._device, loaded.licence)
+        return loaded
+
+    def describe(self, prompt: Prompt) -> tuple[str, str, float]:
+        """Say how close a prompt is to what the network was trained on.
+
+        Returns
+        -------
+        state : {"trained", "near", "untrained"}
+        nearest : str
+            Canonical prompt of the nearest trained class.
+        similarity : float
+            Cosine of the text embeddings, in [-1, 1]; 1 for a trained class.
+        """
+        if self._class_text is None:
+            return "untrained", "", 0.0
+        sentence = self._encode([_wording(prompt)]).sentence[0]
+        similarity = self._class_text @ sentence
+        best = int(similarity.argmax())
+        if prompt.object in self._trained:
+            nearest = canonical_text(str(prompt.structure), str(prompt.object))
+            return "trained", nearest, 1.0
+        value = float(similarity[best])
+        return ("near" if value >= NEAR_SIMILARITY else "untrained"), self.classes[best], value
+
+    def segment(
+        self,
+        image: NDArray[np.uint8],
+        prompts: str | Prompt | Iterable[str | Prompt],
+        *,
+        mpp: float,
+    ) -> Segmentation:
+        """Segment an image.
+
+        Parameters
+        ----------
+        image : (H, W, 3) uint8 RGB
+            At least 16 × 16 px.
+        prompts : str, Prompt or several
+        mpp : float
+            µm per pixel of the image, > 0.
+
+        Returns
+        -------
+        Segmentation
+            At the size and mpp of the image.
+
+        Raises
+        ------
+        ConfigError
+            When the image, the mpp or a prompt is wrong.
+
+        Examples
+        --------
+        >>> from pathexplain.segmentor.backends import load_segmentor
+        >>> blank = np.full((64, 64, 3), 243, np.uint8)
+        >>> result = load_segmentor("compact").segment(blank, "tumor", mpp=0.5)
+        >>> result.probabilities.shape, bool(result.masks.any())
+        ((1, 64, 64), False)
+        """
+        check_image(image, mpp)
+        parsed = as_prompts(prompts)
+        text = self._encode([_wording(prompt) for prompt in parsed])
+        resized = _resize(image, mpp / self.mpp)
+        planes, presence = self._predict(resized, text)
+        maps = _restore(planes, image.shape[:2])
+        n_prompts = len(parsed)
+        return Segmentation(
+            prompts=parsed,
+            probabilities=maps[:n_prompts],
+            presence=presence,
+            mpp=mpp,
+            interiors=tuple(
+                maps[n_prompts + INTERIOR_OF[prompt.structure or "tissue"]]
+                if prompt.kind == "instances"
+                else None
+                for prompt in parsed
+            ),
+            trained=tuple(self.describe(prompt)[0] for prompt in parsed),
+        )
+
+    @torch.inference_mode()
+    def _encode(self, phrases: list[str]) -> EncodedText:
+        """Text once for all tiles."""
+        ids, mask = tokenize(self._tokenizer, phrases, length=self._model.config.text_length)
+        text: EncodedText = self._model.encode_text(ids.to(self._device), mask.to(self._device))
+        return text
+
+    @torch.inference_mode()
+    def _predict(
+        self, image: NDArray[np.uint8], text: EncodedText
+    ) -> tuple[Tensor, NDArray[np.float32]]:
+        """(P + 2, h, w) probabilities and interiors of a rescaled image, and presence (P,)."""
+        height, width = image.shape[:2]
+        total = torch.zeros(len(text.sentence) + 2, height, width)
+        weight = torch.zeros(height, width)
+        presence = torch.zeros(len(text.sentence))
+        batch = EncodedText(text.states[None], text.mask[None], text.sentence[None])
+        for rows, columns in _windows(height, width):
+            maps, seen = self._predict_tile(image[rows, columns], batch)
+            blend = hann_weights(maps.shape[1], maps.shape[2])
+            total[:, rows, columns] += maps * blend
+            weight[rows, columns] += blend
+            presence = torch.maximum(presence, seen)
+        return total / weight, presence.numpy()
+
+    def _predict_tile(self, tile: NDArray[np.uint8], text: EncodedText) -> tuple[Tensor, Tensor]:
+        """One pass: (P + 2, h, w) maps in [0, 1], and presence (P,)."""
+        height, width = tile.shape[:2]
+        pad = ((0, -height % STRIDE_PX), (0, -width % STRIDE_PX), (0, 0))
+        padded = np.pad(tile, pad, mode="symmetric")
+        pixels = torch.from_numpy(np.moveaxis(padded, -1, 0)[None].astype(np.float32) / 127.5 - 1)
+        pixels = pixels.to(self._device).contiguous(memory_format=torch.channels_last)
+        with _precision(self._device):
+            encoded = self._model.encode_image(pixels)
+            output = self._model.decode(encoded, text)
+        logits = torch.cat([output.masks, encoded.interiors], dim=1).float()
+        full = functional.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False)
+        return full[0, :, :height, :width].sigmoid().cpu(), output.presence[0].float().sigmoid().cpu()
+
+
+def _wording(prompt: Prompt) -> str:
+    """What the network reads: the canonical wording where the object is known."""
+    if prompt.object is not None and prompt.structure is not None:
+        return canonical_text(prompt.structure, prompt.object, prompt.region)
+    return prompt.text
+
+
+def _device(name: str) -> torch.device:
+    """Device by name; "auto" is a GPU where there is one."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    available = {"cpu": True, "cuda": torch.cuda.is_available()}
+    available["mps"] = torch.backends.mps.is_available()
+    if not available.get(name.split(":")[0], False):
+        message = f"device {name!r} is not available here; use auto, cpu, cuda or mps"
+        raise ConfigError(message)
+    return torch.device(name)
+
+
+def _precision(device: torch.device) -> AbstractContextManager[object]:
+    """bfloat16 where the processor computes in it, float32 elsewhere."""
+    is_fast = device.type == "cuda" or (
+        device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    )
+    return torch.autocast(device.type, torch.bfloat16, enabled=is_fast)
+
+
+def _resize(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+    """Rescale an image by `scale`, antialiased, to at least 16 px a side."""
+    size = tuple(max(16, round(side * scale)) for side in (image.shape[1], image.shape[0]))
+    if size == (image.shape[1], image.shape[0]):
+        return image
+    resized = Image.fromarray(image).resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
+    return np.asarray(resized)
+
+
+def _restore(maps: Tensor, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Bring (C, h, w) maps to the image's own size."""
+    if maps.shape[1:] == shape:
+        return maps.numpy()
+    shrinks = shape[0] < maps.shape[1]
+    restored = functional.interpolate(
+        maps[None], size=shape, mode="bilinear", align_corners=False, antialias=shrinks
+    )
+    return restored[0].clamp(0, 1).numpy()
+
+
+def tile_starts(length: int) -> list[int]:
+    """Where tiles start along one side: evenly spread, overlapping by `OVERLAP_PX` or more.
+
+    Examples
+    --------
+    >>> tile_starts(900), tile_starts(2000)
+    ([0], [0, 488, 976])
+    """
+    if length <= TILE_PX:
+        return [0]
+    n_tiles = -(-(length - OVERLAP_PX) // (TILE_PX - OVERLAP_PX))
+    return [round(i * (length - TILE_PX) / (n_tiles - 1)) for i in range(n_tiles)]
+
+
+def _windows(height: int, width: int) -> Iterator[tuple[slice, slice]]:
+    """Windows that cover an image."""
+    for row in tile_starts(height):
+        for column in tile_starts(width):
+            yield slice(row, min(row + TILE_PX, height)), slice(column, min(column + TILE_PX, width))
+
+
+def hann_weights(height: int, width: int) -> Tensor:
+    """(H, W) weights of a tile in the blend: 1 in the middle, falling to a small floor.
+
+    Examples
+    --------
+    >>> weights = hann_weights(64, 64)
+    >>> bool(weights.max() > 0.99), bool(weights.min() > 0)
+    (True, True)
+    """
+    rows, columns = (
+        torch.hann_window(n, periodic=False).clamp_min(HANN_FLOOR) for n in (height, width)
+    )
+    return rows[:, None] * columns[None, :]

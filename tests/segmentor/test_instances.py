@@ -1,0 +1,55 @@
+"""Splitting masks into objects, on shapes with a known answer."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pathexplain.segmentor.instances import drop_small, split_instances
+
+
+def disks(centres, radius=9, shape=(64, 96)):
+    yy, xx = np.mgrid[: shape[0], : shape[1]]
+    depth = [1 - np.hypot(yy - y, xx - x) / radius for y, x in centres]
+    return np.maximum(0, np.max(depth, axis=0)).astype(np.float32)
+
+
+def test_touching_disks_separate_at_their_waist():
+    interior = disks([(30, 30), (30, 46)])
+    labels = split_instances(interior > 0, interior, mpp=0.5)
+    assert labels.max() == 2
+    assert labels[30, 30] != labels[30, 46]
+    assert abs(int((labels == 1).sum()) - int((labels == 2).sum())) < 0.1 * (labels == 1).sum()
+
+
+def test_a_component_without_a_core_stays_one_object():
+    mask = np.zeros((32, 32), bool)
+    mask[4:8, 4:20] = True
+    labels = split_instances(mask, np.zeros((32, 32), np.float32), mpp=0.5)
+    assert labels.max() == 1
+    assert np.array_equal(labels > 0, mask)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(10, 54), st.integers(10, 86)), min_size=1, max_size=6),
+    st.sampled_from([0, 1, 2, 3]),
+)
+def test_every_mask_pixel_is_in_exactly_one_object_at_any_turn(centres, turns):
+    interior = np.rot90(disks(centres), turns).copy()
+    mask = interior > 0
+    labels = split_instances(mask, interior, mpp=0.5)
+    assert np.array_equal(labels > 0, mask)
+    assert np.array_equal(np.unique(labels[labels > 0]), np.arange(1, labels.max() + 1))
+
+
+@pytest.mark.parametrize(("min_area_um2", "left"), [(0.0, 2), (1.0, 2), (1.5, 1), (99.0, 0)])
+def test_small_objects_go_by_their_area_in_um2(min_area_um2, left):
+    labels = np.array([[1, 1, 1, 1, 0, 2, 2, 2, 2, 2, 2, 2, 2]], np.int32)
+    assert drop_small(labels, mpp=0.5, min_area_um2=min_area_um2).max() == left
+
+
+def test_empty_mask_gives_no_object():
+    labels = split_instances(np.zeros((5, 5), bool), None, mpp=1.0)
+    assert labels.dtype == np.int32
+    assert labels.max() == 0

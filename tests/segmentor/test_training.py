@@ -1,0 +1,178 @@
+"""Training: reads what is annotated, learns, repeats itself, and resumes exactly."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pathexplain.errors import ConfigError
+from pathexplain.segmentor import training
+from pathexplain.segmentor.checkpoint import read_checkpoint
+from pathexplain.segmentor.datasets.reading import IGNORE, read_field, read_manifest
+from pathexplain.segmentor.evaluation import evaluate
+from pathexplain.segmentor.sampling import draw_batch
+from pathexplain.segmentor.training_config import TrainingConfig, read_training_config
+
+
+def configure(manifest: Path, start: Path, out: str, **changes) -> TrainingConfig:
+    values = {
+        "version": 1,
+        "manifest": manifest,
+        "out": manifest.parent / out,
+        "start": str(start),
+        "steps": 4,
+        "batch_size": 2,
+        "crop_px": 64,
+        "prompts_per_image": 2,
+        "validate_every": 4,
+        "checkpoint_every": 2,
+    }
+    return TrainingConfig(**(values | changes))
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return read_checkpoint(folder)[0].state_dict()
+
+
+def test_a_manifest_is_split_by_patient_and_read_at_the_working_mpp(manifest):
+    records = read_manifest(manifest)
+    assert {record.split for record in records} == {"train", "validation", "test"}
+    assert records[0].region == "breast"
+    field = read_field(records[0], mpp=0.5)
+    assert field.image.shape == (80, 80, 3)
+    assert field.interior is not None
+    assert field.interior.max() == 254
+    native = read_field(records[0], mpp=None)
+    share = [(f.targets["nucleus"] == 1).mean() for f in (field, native)]
+    assert share[0] == pytest.approx(share[1], rel=0.05)
+
+
+def test_batches_are_a_function_of_seed_and_step(manifest):
+    fields = {"tnbc": [read_field(record, mpp=0.5) for record in read_manifest(manifest)]}
+    options = {"batch_size": 2, "crop_px": 64, "n_prompts": 3}
+    one, same, other = (
+        draw_batch(fields, ["bicycle"], seed=3, step=step, **options) for step in (5, 5, 6)
+    )
+    assert torch.equal(one.pixels, same.pixels)
+    assert one.phrases == same.phrases
+    assert not torch.equal(one.pixels, other.pixels)
+
+
+def test_crops_keep_image_and_mask_together(manifest):
+    fields = {"tnbc": [read_field(record, mpp=0.5) for record in read_manifest(manifest)]}
+    agree = []
+    for step in range(20):
+        batch = draw_batch(fields, ["x"], seed=0, step=step, batch_size=2, crop_px=64, n_prompts=2)
+        for pixels, targets, seen in zip(
+            batch.pixels.numpy(), batch.targets.numpy(), batch.presence.numpy(), strict=True
+        ):
+            if seen[0] == 1:
+                red = pixels[0]
+                agree.append(red[targets[0] == 1].mean() < red[targets[0] == 0].mean())
+    assert len(agree) > 10
+    assert all(agree)
+
+
+def test_absent_prompts_have_empty_targets(manifest):
+    fields = {"tnbc": [read_field(record, mpp=0.5) for record in read_manifest(manifest)]}
+    batch = draw_batch(fields, ["x"], seed=0, step=0, batch_size=4, crop_px=64, n_prompts=4)
+    absent = batch.presence.numpy() == 0
+    assert absent.any()
+    assert (batch.targets.numpy()[absent] == 0).all()
+
+
+def test_same_seed_same_weights_and_an_interrupted_run_resumes_exactly(
+    manifest, tiny_checkpoint, monkeypatch
+):
+    whole = training.train(configure(manifest, tiny_checkpoint, "whole"))
+    again = training.train(configure(manifest, tiny_checkpoint, "again"))
+
+    class Stopped(Exception):
+        """The process dies here."""
+
+    def stop(step, steps, metrics):
+        if step == 3:
+            raise Stopped
+
+    settings = configure(manifest, tiny_checkpoint, "cut")
+    with pytest.raises(Stopped):
+        training.train(settings, progress=stop)
+    resumed = training.train(settings)
+    for name, tensor in weights(whole).items():
+        assert torch.equal(tensor, weights(again)[name]), name
+        assert torch.equal(tensor, weights(resumed)[name]), name
+    start = weights(tiny_checkpoint)
+    assert any(not torch.equal(tensor, start[name]) for name, tensor in weights(whole).items())
+    assert not (resumed / "state.pt").exists()
+
+
+def test_one_batch_can_be_learned(manifest, tiny_checkpoint, monkeypatch):
+    original = draw_batch
+
+    def always_the_first(fields, words, **options):
+        return original(fields, words, **(options | {"step": 0, "crop_px": 64, "batch_size": 2}))
+
+    monkeypatch.setattr(training, "draw_batch", always_the_first)
+    settings = configure(
+        manifest, tiny_checkpoint, "fit", steps=150, validate_every=1000, checkpoint_every=1000,
+        learning_rate=5e-3, encoder_learning_rate=5e-3,
+    )  # fmt: skip
+    folder = training.train(settings)
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert rows[-1]["dice"] < 0.05 < rows[0]["dice"]
+
+
+def test_evaluation_reports_only_what_is_defined(manifest):
+    result = evaluate("stain", data=manifest)
+    (score,) = result.scores
+    assert (score.source, score.object, score.dice.n_images) == ("tnbc", "nucleus", 1)
+    assert score.dice.mean > 0.9
+    assert np.isnan(score.dice.low)
+
+
+def test_points_teach_only_near_and_far(tmp_path, manifest):
+    folder = tmp_path / "crchisto"
+    (folder / "images").mkdir(parents=True)
+    image = manifest.parent / "0.png"
+    (folder / "images" / "a.png").write_bytes(image.read_bytes())
+    (folder / "points.csv").write_text(
+        "image,x_px,y_px,type\ncrchisto/images/a.png,80,80,epithelial\n"
+    )
+    table = tmp_path / "points.csv"
+    table.write_text(
+        "source,image,mask,kind,mpp,organ,patient,split,label\n"
+        "crchisto,crchisto/images/a.png,,points,0.5,colon,,train,\n"
+    )
+    (record,) = read_manifest(table)
+    target = read_field(record, mpp=0.5).targets["epithelial"]
+    assert target[80, 80] == 1
+    assert target[80, 88] == IGNORE
+    assert target[80, 120] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("version: 1\nmanifest: m.csv\nout: o\nstep: 3\n", "step: Extra inputs"),
+        ("version: 1\nmanifest: m.csv\nout: o\nsteps: 0\n", "steps: .*greater than or equal to 1"),
+        ("version: 1\nmanifest: m.csv\nout: [", "not valid YAML"),
+        ("version: 1\nout: o\n", "manifest: Field required"),
+    ],
+)
+def test_bad_configurations_are_refused(tmp_path, text, message):
+    path = tmp_path / "train.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        read_training_config(path)
+
+
+def test_a_missing_manifest_or_column_is_named(tmp_path, manifest):
+    with pytest.raises(ConfigError, match="no such manifest"):
+        read_manifest(tmp_path / "none.csv")
+    (tmp_path / "short.csv").write_text("source,image\n")
+    with pytest.raises(ConfigError, match="lacks the columns mask"):
+        read_manifest(tmp_path / "short.csv")
+    with pytest.raises(ConfigError, match="unknown sources"):
+        read_manifest(manifest, sources=["nowhere"])
