@@ -5,10 +5,9 @@ Methods that disagree are a finding, not an error: the table shows it and no vot
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from pathexplain.diagnosis.result import (
@@ -18,6 +17,11 @@ from pathexplain.diagnosis.result import (
     ModelImportance,
     UnivariateTest,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 __all__ = ["agree"]
 

@@ -6,11 +6,9 @@ this works on features that were measured before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pathexplain.diagnosis.agreement import agree
 from pathexplain.diagnosis.clusters import cluster_features
@@ -41,7 +39,10 @@ from pathexplain.diagnosis.univariate import compare_classes
 from pathexplain.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from anndata import AnnData
+    from numpy.typing import NDArray
 
 __all__ = ["importance"]
 
@@ -49,7 +50,7 @@ SIGNIFICANT = 0.05
 CHANCE = 0.5
 
 
-def importance(
+def importance(  # noqa: PLR0913 - keyword-only choices, each with a default
     cohort: AnnData,
     *,
     target: str,
@@ -152,7 +153,9 @@ def importance(
         target=inputs.target,
         folds=_summarize_folds(folds, inputs),
         models=scored,
-        comparison=compare_with_covariates(inputs, folds, weights, covariates=covariates, seed=seed),
+        comparison=compare_with_covariates(
+            inputs, folds, weights, covariates=covariates, seed=seed
+        ),
         clusters=clusters,
         importances=(
             Importances(explained, agree(explained, clusters, univariate)) if explained else None
@@ -242,9 +245,7 @@ def _summarize_folds(folds: Sequence[Fold], inputs: Inputs) -> tuple[FoldSummary
             index=i,
             n_train=len(fold.train),
             n_test=len(fold.test),
-            train_counts=tuple(
-                np.bincount(inputs.codes[fold.train], minlength=n_classes).tolist()
-            ),
+            train_counts=tuple(np.bincount(inputs.codes[fold.train], minlength=n_classes).tolist()),
             test_counts=tuple(np.bincount(inputs.codes[fold.test], minlength=n_classes).tolist()),
             test_groups=() if groups is None else tuple(np.unique(groups[fold.test]).tolist()),
         )

@@ -10,15 +10,20 @@ from __future__ import annotations
 import importlib
 import warnings
 from dataclasses import dataclass
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pathexplain.diagnosis.crossval import CrossValidated, FittedFold
 from pathexplain.diagnosis.models import margin
+from pathexplain.diagnosis.target import BINARY
 from pathexplain.errors import FitError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from numpy.typing import NDArray
+
+    from pathexplain.diagnosis.crossval import CrossValidated, FittedFold
 
 __all__ = ["Attribution", "attribute", "linear_shap", "tree_shap"]
 
@@ -69,7 +74,7 @@ def attribute(run: CrossValidated, values: NDArray[np.float64], *, seed: int) ->
         When the values do not add up to the model's output within 1e-6.
     """
     n_classes = run.probabilities.shape[1]
-    n_outputs = 1 if n_classes == 2 else n_classes  # noqa: PLR2004 - two classes
+    n_outputs = 1 if n_classes == BINARY else n_classes
     explained = np.zeros((*values.shape, n_outputs))
     worst = 0.0
     for fitted in run.fitted:
@@ -113,7 +118,7 @@ def tree_shap(
     explained = np.asarray(explainer.shap_values(values, check_additivity=False), dtype=np.float64)
     base = np.atleast_1d(np.asarray(explainer.expected_value, dtype=np.float64))
     explained = explained.reshape(*values.shape, -1)
-    if explained.shape[2] == 2:  # noqa: PLR2004 - two classes: keep the positive one
+    if explained.shape[2] == BINARY:
         return explained[:, :, 1:], base[1:]
     return explained, base
 

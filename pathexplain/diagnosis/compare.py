@@ -1,21 +1,26 @@
-"""Do the features add to what the clinic knows already?
+"""Whether the features add to what the clinic knows already.
 
 Covariates alone, features alone and both, by the same kind of model on the same folds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pathexplain.diagnosis.crossval import cross_validate, ratio_scores
 from pathexplain.diagnosis.evaluate import auroc, interval, score_model
-from pathexplain.diagnosis.inputs import Inputs
 from pathexplain.diagnosis.models import MODELS
 from pathexplain.diagnosis.result import Comparison
-from pathexplain.diagnosis.splits import Fold
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from pathexplain.diagnosis.inputs import Inputs
+    from pathexplain.diagnosis.splits import Fold
 
 __all__ = ["compare_with_covariates"]
 

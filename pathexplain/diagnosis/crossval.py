@@ -6,18 +6,23 @@ Not for scores: see `evaluate`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
-from sklearn.pipeline import Pipeline
 
-from pathexplain.diagnosis.models import ModelSpec
 from pathexplain.diagnosis.splits import Fold, make_folds
 from pathexplain.diagnosis.target import INNER_SPLITS
 from pathexplain.errors import CohortError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from sklearn.pipeline import Pipeline
+
+    from pathexplain.diagnosis.models import ModelSpec
 
 __all__ = ["CrossValidated", "FittedFold", "cross_validate", "log_loss", "ratio_scores"]
 

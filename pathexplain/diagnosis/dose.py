@@ -6,11 +6,16 @@ patient has (Friedman 2001, 10.1214/aos/1013203451).
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
-from pathexplain.diagnosis.crossval import CrossValidated
+import numpy as np
+
 from pathexplain.diagnosis.result import DoseCurve
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pathexplain.diagnosis.crossval import CrossValidated
 
 __all__ = ["dose_curve"]
 

@@ -6,7 +6,7 @@ paired differences. Not for the permuted-label null: see `null`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,10 @@ from pathexplain.diagnosis.result import (
     Metric,
     RocCurve,
 )
+from pathexplain.diagnosis.target import BINARY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "auprc",
@@ -133,12 +137,19 @@ def score_model(
     """Return all scores of a model's held-out predictions with their intervals."""
     scores = ratio_scores(run.probabilities, run.priors)
     shares = np.bincount(codes) / len(codes)
-    is_binary = len(shares) == 2  # noqa: PLR2004 - two classes
+    is_binary = len(shares) == BINARY
     one_class = float(shares[1] if is_binary else shares.mean())
     table: list[tuple[str, str, Callable[..., Floats], Floats, float, bool]] = [
         ("auroc", "AUROC", auroc, scores, 0.5, True),
         ("auprc", "AUPRC (average precision)", auprc, scores, one_class, True),
-        ("balanced_accuracy", "Balanced accuracy", balanced_accuracy, scores, 1 / len(shares), True),
+        (
+            "balanced_accuracy",
+            "Balanced accuracy",
+            balanced_accuracy,
+            scores,
+            1 / len(shares),
+            True,
+        ),
         ("brier", "Brier score", brier, run.probabilities, float(1 - (shares**2).sum()) / 2, False),
     ]
     once = np.ones((1, len(codes)))
@@ -199,7 +210,7 @@ def wilson(n_yes: int, n: int) -> Interval:
 
 def _shown(n_classes: int) -> tuple[int, ...]:
     """Return the positive class alone for two classes, else all."""
-    return (1,) if n_classes == 2 else tuple(range(n_classes))  # noqa: PLR2004 - two classes
+    return (1,) if n_classes == BINARY else tuple(range(n_classes))
 
 
 def _mean_over_classes(

@@ -5,8 +5,8 @@ Not for deciding whether a model may be explained: see `analysis`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,8 @@ from scipy.stats import rankdata, spearmanr
 
 from pathexplain.diagnosis.attribution import Attribution, attribute
 from pathexplain.diagnosis.clusters import membership
-from pathexplain.diagnosis.crossval import CrossValidated
 from pathexplain.diagnosis.dose import dose_curve
 from pathexplain.diagnosis.evaluate import interval
-from pathexplain.diagnosis.inputs import Inputs
 from pathexplain.diagnosis.permutation import GroupedPermutation, permute_clusters
 from pathexplain.diagnosis.result import (
     Beeswarm,
@@ -27,6 +25,12 @@ from pathexplain.diagnosis.result import (
     FeatureImportance,
     ModelImportance,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pathexplain.diagnosis.crossval import CrossValidated
+    from pathexplain.diagnosis.inputs import Inputs
 
 __all__ = ["direction_of", "explain_model"]
 

@@ -5,13 +5,11 @@ Not for fitted state: imputing and scaling happen inside the folds (`models`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from pathexplain.diagnosis.result import LostPatients, TargetSummary
 from pathexplain.diagnosis.target import (
@@ -23,7 +21,10 @@ from pathexplain.diagnosis.target import (
 from pathexplain.errors import CohortError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from anndata import AnnData
+    from numpy.typing import NDArray
 
 __all__ = ["Inputs", "read_inputs"]
 
@@ -181,7 +182,7 @@ def _encode(
     for name in covariates:
         column = find_column(clinical, name, role="covariate")
         if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
-            columns.append(column.astype(float).to_numpy())
+            columns.append(column.to_numpy(dtype=np.float64, na_value=np.nan))
             names.append(name)
             continue
         levels = sorted(column.dropna().astype(str).unique())
@@ -204,7 +205,8 @@ def _describe(cohort: AnnData, column: str) -> tuple[str, ...]:
     """Return a text column of the feature table, empty where there is none."""
     if column not in cohort.var.columns:
         return ("",) * cohort.n_vars
-    return tuple("" if pd.isna(value) else str(value) for value in cohort.var[column])
+    texts = cohort.var[column].tolist()
+    return tuple("" if pd.isna(text) else str(text) for text in texts)
 
 
 def _summarize(

@@ -5,18 +5,22 @@ Not for scoring or splitting. Everything that is fitted is fitted by ``fit``, he
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
+from pathexplain.diagnosis.target import BINARY
 from pathexplain.errors import FitError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["MODELS", "FoldPreparer", "ModelSpec", "margin"]
 
@@ -37,7 +41,7 @@ class FoldPreparer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # un
     def __init__(self, max_missing: float = 0.5) -> None:
         self.max_missing = max_missing
 
-    def fit(self, values: ArrayLike, y: ArrayLike | None = None) -> Self:  # noqa: ARG002 - sklearn
+    def fit(self, values: ArrayLike, y: ArrayLike | None = None) -> Self:
         """Learn medians, means and standard deviations from training patients.
 
         Raises
@@ -66,7 +70,7 @@ class FoldPreparer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # un
         """Return the usable features, filled and scaled; (n, n_kept) float64 of float32 values."""
         filled = self._fill(np.asarray(values, dtype=np.float64))
         scaled = (filled - self.mean_) / self.scale_
-        return scaled.astype(np.float32).astype(np.float64)
+        return np.asarray(scaled.astype(np.float32), dtype=np.float64)
 
     def _fill(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the kept columns with gaps filled."""
@@ -106,7 +110,7 @@ def margin(model: Any, values: NDArray[np.float64]) -> NDArray[np.float64]:
         scores = np.asarray(model.decision_function(values), dtype=np.float64)
         return scores[:, None] if scores.ndim == 1 else scores
     scores = np.asarray(model.predict_proba(values), dtype=np.float64)
-    return scores[:, 1:] if scores.shape[1] == 2 else scores  # noqa: PLR2004 - two classes
+    return scores[:, 1:] if scores.shape[1] == BINARY else scores
 
 
 def _elastic_net(parameters: Mapping[str, float], seed: int) -> LogisticRegression:

@@ -5,12 +5,15 @@ Not for errors: an analysis that cannot be made raises instead.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pathexplain.diagnosis.inputs import Inputs
-from pathexplain.diagnosis.result import ModelResult, UnivariateTest
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pathexplain.diagnosis.inputs import Inputs
+    from pathexplain.diagnosis.result import ModelResult, UnivariateTest
 
 __all__ = ["notes_for"]
 

@@ -5,15 +5,19 @@ Not a test of single features: see `univariate`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pathexplain.diagnosis.crossval import CrossValidated, cross_validate
 from pathexplain.diagnosis.evaluate import pooled_auroc
 from pathexplain.diagnosis.result import NullDistribution
 from pathexplain.diagnosis.splits import make_folds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 __all__ = ["ENOUGH_EXCEEDED", "permuted_nulls"]
 

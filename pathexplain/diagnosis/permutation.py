@@ -7,12 +7,15 @@ so the members of a cluster move together. Nothing is refitted.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pathexplain.diagnosis.crossval import CrossValidated, FittedFold, log_loss, ratio_scores
 from pathexplain.diagnosis.evaluate import auroc
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["GroupedPermutation", "permute_clusters"]
 

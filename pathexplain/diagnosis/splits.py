@@ -5,15 +5,19 @@ Not for choosing what to do inside a fold: see `models` and `crossval`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from pathexplain.diagnosis.target import INNER_SPLITS
 from pathexplain.errors import CohortError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 __all__ = ["Fold", "check_folds", "make_folds"]
 
@@ -94,9 +98,7 @@ def check_folds(folds: Sequence[Fold], patients: Sequence[str]) -> None:
         held_out |= test
 
 
-def _check_training_classes(
-    fold: Fold, codes: NDArray[np.int64], groups: NDArray[np.str_]
-) -> None:
+def _check_training_classes(fold: Fold, codes: NDArray[np.int64], groups: NDArray[np.str_]) -> None:
     """Raise when the groups held out take nearly all of a class with them."""
     counts = np.bincount(codes[fold.train], minlength=int(codes.max()) + 1)
     if counts.min() < INNER_SPLITS:

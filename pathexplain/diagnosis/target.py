@@ -5,18 +5,24 @@ Not for features or covariates: see `inputs`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from pathexplain.errors import CohortError
 
-__all__ = ["INNER_SPLITS", "Target", "check_class_sizes", "find_column", "parse_target"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["BINARY", "INNER_SPLITS", "Target", "check_class_sizes", "find_column", "parse_target"]
+
+BINARY = 2
+"""Number of classes with one positive class."""
 
 INNER_SPLITS = 3
 """Folds of the inner cross-validation that picks hyperparameters."""
@@ -41,7 +47,7 @@ class Target:
     @property
     def positive(self) -> str | None:
         """The class that binary scores point to, None for more than two classes."""
-        return self.classes[-1] if len(self.classes) == 2 else None  # noqa: PLR2004 - binary
+        return self.classes[-1] if len(self.classes) == BINARY else None
 
 
 def find_column(table: pd.DataFrame, column: str, *, role: str) -> pd.Series[Any]:

@@ -5,14 +5,20 @@ No model, no fold: these are descriptive tests of all patients, corrected for th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import false_discovery_control, kruskal, mannwhitneyu, norm, rankdata
 
 from pathexplain.diagnosis.result import Interval, UnivariateTest
+from pathexplain.diagnosis.target import BINARY
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 __all__ = ["cliffs_delta", "compare_classes"]
 
@@ -87,12 +93,13 @@ def compare_classes(
     Examples
     --------
     >>> x = np.array([[1.0, 7.0], [2.0, 7.0], [3.0, 7.0], [4.0, 7.0]])
-    >>> first, second = compare_classes(x, np.array([0, 0, 1, 1]), features=["a", "b"], units=["", ""])
+    >>> codes = np.array([0, 0, 1, 1])
+    >>> first, second = compare_classes(x, codes, features=["a", "b"], units=["", ""])
     >>> first.effect.value, first.n_tests, second.reason
     (1.0, 1, 'constant')
     """
     n_classes = int(codes.max()) + 1
-    is_binary = n_classes == 2  # noqa: PLR2004 - two classes
+    is_binary = n_classes == BINARY
     tests = []
     for i, feature in enumerate(features):
         known = ~np.isnan(values[:, i])
@@ -132,7 +139,7 @@ def _test(
         return _Outcome(float("nan"), float("nan"), nothing, reason)
     if x.min() == x.max():
         return _Outcome(float("nan"), float("nan"), nothing, "constant")
-    if len(parts) == 2:  # noqa: PLR2004 - two classes
+    if len(parts) == BINARY:
         u, p_value = mannwhitneyu(parts[1], parts[0])
         return _Outcome(float(u), float(p_value), cliffs_delta(*parts), "")
     h, p_value = kruskal(*parts)
@@ -147,8 +154,9 @@ def _epsilon(parts: list[NDArray[np.float64]], n_bootstrap: int, seed: int) -> I
     """
     rng = np.random.default_rng(seed)
     sizes = [len(part) for part in parts]
-    drawn = np.concatenate([part[rng.integers(0, len(part), (n_bootstrap, len(part)))].T
-                            for part in parts])
+    drawn = np.concatenate(
+        [part[rng.integers(0, len(part), (n_bootstrap, len(part)))].T for part in parts]
+    )
     resampled = _rank_share(drawn, sizes)
     value = float(_rank_share(np.concatenate(parts)[:, None], sizes)[0])
     low, high = np.nanquantile(resampled, [0.025, 0.975])
@@ -161,9 +169,7 @@ def _rank_share(columns: NDArray[np.float64], sizes: list[int]) -> NDArray[np.fl
     ranks -= ranks.mean(axis=0)
     total = (ranks**2).sum(axis=0)
     edges = np.cumsum([0, *sizes])
-    between = sum(
-        ranks[a:b].mean(axis=0) ** 2 * (b - a) for a, b in zip(edges, edges[1:], strict=False)
-    )
+    between = sum(ranks[a:b].mean(axis=0) ** 2 * (b - a) for a, b in itertools.pairwise(edges))
     return np.asarray(between / np.where(total > 0, total, np.nan))
 
 
