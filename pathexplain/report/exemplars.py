@@ -22,7 +22,15 @@ __all__ = ["FIELD_RULE", "LEVELS", "RULE", "Crop", "Exemplar", "outline_path", "
 
 LEVELS: Mapping[str, float] = {"low": 0.05, "middle": 0.50, "high": 0.95}
 RULE = (
-    "Rule: of all measured objects of the prompt, those whose value is nearest to the 5th, 50th "
+    "Rule: of all measured objects of the prompt that the image edge does not cut, those whose "
+    "value is nearest to the 5th, 50th and 95th percentile of the pooled values; at most one "
+    "object a patient in a row, ties by slide and object number. Nobody chose them by eye."
+)
+FIELD_RULE", "LEVELS", "RULE", "Crop", "Exemplar", "outline_path", "pick_exemplars"]
+
+LEVELS: Mapping[str, float] = {"low": 0.05, "middle": 0.50, "high": 0.95}
+RULE = (
+    "Rule: of all measured objects of the prompt that the image edge does not cut, those whose value is nearest to the 5th, 50th "
     "and 95th percentile of the pooled values; at most one object a patient in a row, ties by "
     "slide and object number. Nobody chose them by eye."
 )

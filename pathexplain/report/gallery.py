@@ -69,6 +69,7 @@ class RunFolder:
 
     def __init__(self, path: str | Path, *, patient_of: Mapping[str, str] | None = None) -> None:
         self.path = Path(path)
+        self._tables: dict[str, Any] = {}
         content = json.loads((self.path / "manifest.json").read_text(encoding="utf-8"))
         known = patient_of or {}
         self.slides = {
@@ -78,18 +79,18 @@ class RunFolder:
         }
 
     def objects(self, prompt: str, column: str) -> pd.DataFrame:
-        """List all objects of a prompt with one feature, ready for `pick_exemplars`.
+        """List the whole objects of a prompt with one feature, ready for `pick_exemplars`.
 
-        An empty frame when no slide has such a prompt or column.
+        Objects cut by the image edge are left out. An empty frame when no slide has such a prompt
+        or column.
         """
-        import anndata
-
         parts = []
         for slide in self.slides.values():
-            table = anndata.read_zarr(slide.store / "tables" / "objects")
+            table = self._table(slide)
             if column not in table.var_names:
                 continue
-            rows = table[(table.obs["prompt"] == prompt).to_numpy(), column]
+            is_shown = (table.obs["prompt"] == prompt) & ~table.obs["touches_border"].astype(bool)
+            rows = table[is_shown.to_numpy(), column]
             parts.append(
                 pd.DataFrame(
                     {
@@ -104,6 +105,14 @@ class RunFolder:
             )
         columns = ["patient", "slide", "instance_id", "y_um", "x_um", "value"]
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+    def _table(self, slide: Slide) -> Any:
+        """Objects table of a slide, read once."""
+        import anndata
+
+        if slide.slide_id not in self._tables:
+            self._tables[slide.slide_id] = anndata.read_zarr(slide.store / "tables" / "objects")
+        return self._tables[slide.slide_id]
 
     def totals(self, feature: str) -> pd.DataFrame:
         """List the slides with their value of a slide-wide feature; the place is their middle."""
@@ -236,7 +245,7 @@ def _block(run: RunFolder, feature: str, *, unit: str | None, n_each: int) -> di
     picked = pick_exemplars(objects, n_each=n_each) if not objects.empty else ()
     if not picked:
         return None
-    width = FIELD_UM if is_field else _crop_width(objects, run, prompt, picked)
+    width = FIELD_UM if is_field else _crop_width(run, prompt, picked)
     shown = readable_unit(unit) if unit is not None else ""
     rows = []
     for level in LEVELS:
@@ -252,11 +261,8 @@ def _block(run: RunFolder, feature: str, *, unit: str | None, n_each: int) -> di
     }
 
 
-def _crop_width(
-    objects: pd.DataFrame, run: RunFolder, prompt: str, picked: Sequence[Exemplar]
-) -> float:
+def _crop_width(run: RunFolder, prompt: str, picked: Sequence[Exemplar]) -> float:
     """Width that holds every picked object with a margin, the same for all of them; µm."""
-    del objects
     widest = CROP_UM / _MARGIN
     for one in picked:
         slide = run.slides[one.slide]
