@@ -30,7 +30,7 @@ from pathexplain.report.demonstration import (
 from pathexplain.report.gallery import RunFolder
 from pathexplain.report.overlay import outlines
 from pathexplain.report.writing import write_report
-from pathexplain.segmentor import load_segmentor
+from pathexplain.segmentor.backends import load_segmentor
 from pathexplain.serialization import write_json, write_text
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from pathexplain.diagnosis.result import ImportanceResult
     from pathexplain.prognosis.result import SurvivalResult
-    from pathexplain.segmentor import Segmentor
+    from pathexplain.segmentor.backends import Segmentor
 
 __all__ = ["real_tissue", "run_demo"]
 

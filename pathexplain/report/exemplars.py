@@ -26,14 +26,6 @@ RULE = (
     "value is nearest to the 5th, 50th and 95th percentile of the pooled values; at most one "
     "object a patient in a row, ties by slide and object number. Nobody chose them by eye."
 )
-FIELD_RULE", "LEVELS", "RULE", "Crop", "Exemplar", "outline_path", "pick_exemplars"]
-
-LEVELS: Mapping[str, float] = {"low": 0.05, "middle": 0.50, "high": 0.95}
-RULE = (
-    "Rule: of all measured objects of the prompt that the image edge does not cut, those whose value is nearest to the 5th, 50th "
-    "and 95th percentile of the pooled values; at most one object a patient in a row, ties by "
-    "slide and object number. Nobody chose them by eye."
-)
 FIELD_RULE = (
     "For a feature of the slide as a whole (a density, a share): the slides nearest to the 5th, "
     "50th and 95th percentile over slides, at most one a patient in a row."
@@ -83,6 +75,7 @@ def pick_exemplars(objects: pd.DataFrame, *, n_each: int = 4) -> tuple[Exemplar,
 
     Examples
     --------
+    >>> import pandas as pd
     >>> import pandas as pd
     >>> frame = pd.DataFrame({
     ...     "patient": ["a", "a", "b", "b"], "slide": ["a", "a", "b", "b"],
