@@ -110,6 +110,7 @@ def test_every_option_is_explained(command: str, capsys: pytest.CaptureFixture[s
         (["check", "nothing.yaml"], "nothing.yaml: cannot be read"),
         (["extract", "--prompts", "nothing.yaml"], "nothing.yaml: cannot be read"),
         (["train", "nothing.yaml"], "nothing.yaml"),
+        (["evaluate", "stain", "--data", "nothing.csv"], "nothing.csv"),
         (["importance", "nothing.csv", "--target", "t"], "nothing.csv"),
         (["survival", "nothing.csv", "--time", "t", "--event", "e"], "nothing.csv"),
         (["survival", "nowhere", "--time", "t", "--event", "e"], "nowhere"),
@@ -423,7 +424,7 @@ def test_a_column_that_is_not_there_is_named(
     assert "weeks" in capsys.readouterr().err
 
 
-def test_train_and_demo_hand_over_their_options(
+def test_train_hands_over_its_configuration(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def train(config: Path, *, progress: Any) -> Path:
@@ -433,3 +434,27 @@ def test_train_and_demo_hand_over_their_options(
     monkeypatch.setattr("pathexplain.segmentor.training.train", train)
     assert main(["train", "model.yaml"]) == 0
     assert capsys.readouterr().out == "model\n"
+
+
+def test_evaluate_prints_or_writes_its_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made: list[dict[str, Any]] = []
+
+    def evaluate(segmentor: str, *, progress: Any, **options: Any) -> dict[str, float]:
+        progress(1, 2)
+        made.append({"segmentor": segmentor, **options})
+        return {"dice": 0.5, "undefined": float("nan")}
+
+    monkeypatch.setattr("pathexplain.segmentor.evaluation.evaluate", evaluate)
+    data = tmp_path / "manifest.csv"
+    data.touch()
+    words = ["evaluate", "stain", "--data", str(data), "--sources", "glas", "--sources", "tnbc"]
+    assert main(words) == 0
+    assert json.loads(capsys.readouterr().out) == {"dice": 0.5, "undefined": None}
+    assert main(["evaluate", "--data", str(data), "--out", str(tmp_path / "e.json")]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'e.json'}\n"
+    assert json.loads((tmp_path / "e.json").read_text("utf-8"))["dice"] == 0.5
+    options = {"data": data, "split": "test", "device": "auto", "seed": 0}
+    assert made[0] == {"segmentor": "stain", "sources": ("glas", "tnbc"), **options}
+    assert made[1] == {"segmentor": "compact", "sources": None, **options}

@@ -5,6 +5,7 @@ Not for the commands themselves: see `commands` and `analyses`.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
@@ -78,6 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     is_debug = "--debug" in tokens or os.environ.get("PATHEXPLAIN_DEBUG", "") not in {"", "0"}
     tokens = [token for token in tokens if token != "--debug"]
+    if not is_debug:
+        # What the log says is in a run's summary too, which the command prints.
+        logging.getLogger("pathexplain").addHandler(logging.NullHandler())
     with warnings.catch_warnings():
         if not is_debug:
             # Other packages' plans for their own future are of no use to whoever runs a command.

@@ -198,7 +198,15 @@ def train(config: Path, /) -> None:
 
 
 def evaluate(
-    segmentor: str = "compact", /, *, data: Path, out: Path | None = None, device: str = "auto"
+    segmentor: str = "compact",
+    /,
+    *,
+    data: Path,
+    split: str = "test",
+    sources: tuple[str, ...] | None = None,
+    out: Path | None = None,
+    device: str = "auto",
+    seed: int = 0,
 ) -> None:
     """Measure a segmentor against annotated images, by category and source.
 
@@ -207,21 +215,38 @@ def evaluate(
     segmentor
         "compact", "stain" or a checkpoint folder.
     data
-        Folder of annotated images.
+        CSV that lists images and masks, as for training.
+    split
+        Part of it: "test", "validation" or "train".
+    sources
+        Sources to take; the option again for several. Default: all with masks.
     out
         JSON file to write. Default: print it.
     device
         "auto", "cpu", "cuda" or "mps".
+    seed
+        Seed of the intervals.
     """
     from pathexplain.segmentor.evaluation import evaluate as run
-
-    result = run(segmentor, data=data, device=device)
-    if out is None:
-        say_json(result)
-        return
     from pathexplain.serialization import write_json
 
-    say(write_json(out, result))
+    if not data.is_file():
+        message = f"{data}: no such list of images"
+        raise ConfigError(message, path=str(data))
+    with Bars() as bars:
+        result = run(
+            segmentor,
+            data=data,
+            split=split,
+            sources=sources,
+            device=device,
+            seed=seed,
+            progress=bars.image,
+        )
+    if out is None:
+        say_json(result)
+    else:
+        say(write_json(out, result))
 
 
 def _run_folder(out: Path | None, prompts: PromptSet) -> Path:

@@ -97,6 +97,10 @@ class Bars:
         """Show how many tiles of a slide are measured."""
         self._show(slide_id, slide_id, done_tiles, total_tiles)
 
+    def image(self, done: int, total: int) -> None:
+        """Show how many images are measured."""
+        self._show("images", "images", done, total)
+
     def step(self, step: int, steps: int, metrics: Mapping[str, float]) -> None:
         """Show how far a training is, and its last losses."""
         words = [f"{name} {value:.3f}" for name, value in metrics.items() if name != "seconds"]
