@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from pathexplain.features.aggregate import STATISTICS, TOTALS, Statistic, Total
 from pathexplain.features.registry import FAMILIES, families_named
+from pathexplain.features.summaries import STATISTICS, TOTALS, Statistic, Total
 
 if TYPE_CHECKING:
     from pathexplain.features.columns import Column

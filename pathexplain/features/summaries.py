@@ -1,0 +1,81 @@
+"""What a slide says of its objects: statistics over objects, and totals of a prompt as a whole.
+
+Definitions with their least object counts; `aggregate` applies them, `dictionary` prints them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+__all__ = ["STATISTICS", "TOTALS", "Statistic", "Total"]
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """A summary of one object feature over the objects of a slide."""
+
+    name: str
+    definition: str
+    minimum: int
+    compute: Callable[[NDArray[np.float64]], float]
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Total:
+    """A number of a prompt on a slide as a whole; patients sum counts, weigh the rest by area."""
+
+    name: str
+    unit: str
+    definition: str
+    formula: str
+
+
+def _skewness(values: NDArray[np.float64]) -> float:
+    """Sample skewness g1; NaN where all values are equal."""
+    centered = values - values.mean()
+    variance: float = float((centered**2).mean())
+    scale = float(np.abs(values).max())
+    if variance <= (1e-12 * scale) ** 2:
+        return float("nan")
+    third = float((centered**3).mean())
+    return third / float(np.sqrt(variance) ** 3)
+
+
+STATISTICS: tuple[Statistic, ...] = (
+    Statistic("mean", "mean over objects", 1, lambda x: float(x.mean())),
+    Statistic("median", "median over objects", 1, lambda x: float(np.median(x))),
+    Statistic("sd", "standard deviation (n - 1) over objects", 3, lambda x: float(x.std(ddof=1))),
+    Statistic(
+        "iqr", "interquartile range", 4, lambda x: float(np.subtract(*np.quantile(x, (0.75, 0.25))))
+    ),
+    Statistic("p10", "10th percentile over objects", 5, lambda x: float(np.quantile(x, 0.1))),
+    Statistic("p90", "90th percentile over objects", 5, lambda x: float(np.quantile(x, 0.9))),
+    Statistic("skewness", "skewness m3 / m2^1.5 over objects", 10, _skewness, "1"),
+)
+"""What a slide says of an object feature, with the fewest objects each needs."""
+
+TOTALS: tuple[Total, ...] = (
+    Total(
+        "n",
+        "count",
+        "Number of objects; for a region prompt its connected parts, which merging changes",
+        "count of labels, those cut by the image edge included",
+    ),
+    Total("density_per_mm2", "1/mm^2", "Objects per area of tissue", "n / tissue area"),
+    Total(
+        "area_share",
+        "1",
+        "Share of the tissue that the objects cover (merging does not change it)",
+        "sum of areas / tissue area",
+    ),
+)
+"""What a slide says of a prompt as a whole, as `{prompt}.aggregate.{name}.total`."""
