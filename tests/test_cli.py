@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import pathexplain
 from pathexplain.cli import main
@@ -351,6 +352,37 @@ def test_bars_show_on_a_terminal_alone(
     assert [slides for slides, _ in calls] == [(Path("[a].png"),)] * 2
 
 
+def test_extract_runs_on_the_images_of_the_working_folder(
+    prompts: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing stands in here: an image, the stain segmentor, a store and a table."""
+    folder = prompts.parent
+    pixels = np.full((128, 128, 3), 235, np.uint8)
+    pixels[20:100, 20:100] = (225, 160, 190)
+    pixels[40:60, 50:70] = (80, 45, 130)
+    Image.fromarray(pixels).save(folder / "field.png")
+    monkeypatch.chdir(folder)
+    words = ["extract", "--prompts", "prompts.yaml", "--segmentor", "stain"]
+    assert main(words) == 1
+    assert "failed: field: slide field: no mpp in the file; pass --mpp" in capsys.readouterr().err
+    assert main([*words, "--mpp", "0.5"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == "pathexplain-run\n"
+    assert shown.err.splitlines()[-1] == "1 done"
+    assert {path.name for path in (folder / "pathexplain-run").iterdir()} == {
+        "manifest.json",
+        "stores",
+        "slides.h5ad",
+        "cohort.h5ad",
+    }
+    assert pathexplain.read_cohort(folder / "pathexplain-run").n_obs == 1
+    assert main([*words, "--mpp", "0.5", "--json"]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["slides"][0]["status"] == "skipped"
+    assert main([*words, "--mpp", "0.25"]) == 2
+    assert "overwrite" in capsys.readouterr().err
+
+
 # ── analyses, training, demo ─────────────────────────────────────────────────────────────────────
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
@@ -434,6 +466,23 @@ def test_train_hands_over_its_configuration(
     monkeypatch.setattr("pathexplain.segmentor.training.train", train)
     assert main(["train", "model.yaml"]) == 0
     assert capsys.readouterr().out == "model\n"
+
+
+def test_demo_hands_over_its_options(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made: dict[str, Any] = {}
+
+    def run_demo(out: Path, *, progress: Any, **options: Any) -> Path:
+        progress("making the synthetic cohort")
+        made.update(options)
+        return out / "demo.html"
+
+    monkeypatch.setattr("pathexplain.demo.run_demo", run_demo)
+    assert main(["demo", "--out", "d", "--patients", "12", "--seed", "4"]) == 0
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == (f"{Path('d/demo.html')}\n", "making the synthetic cohort\n")
+    assert made == {"n_patients": 12, "seed": 4, "segmentor": None}
 
 
 def test_evaluate_prints_or_writes_its_figures(

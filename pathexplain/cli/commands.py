@@ -167,19 +167,29 @@ def vocabulary(*, regions: Flag = False, as_json: Json = False) -> None:
     say(columns(rows))
 
 
-def demo(*, out: Path = Path("pathexplain-demo"), seed: int = 0) -> None:
+def demo(
+    *,
+    out: Path = Path("pathexplain-demo"),
+    patients: int = 48,
+    segmentor: str | None = None,
+    seed: int = 0,
+) -> None:
     """Run all stages on a phantom cohort with planted effects and one real image.
 
     Parameters
     ----------
     out
         Folder of the demo.
+    patients
+        Number of synthetic patients.
+    segmentor
+        "compact", "stain" or a checkpoint folder. Default: the weights that ship.
     seed
         Seed of the phantom cohort.
     """
     from pathexplain.demo import run_demo
 
-    say(run_demo(out, seed=seed))
+    say(run_demo(out, n_patients=patients, seed=seed, segmentor=segmentor, progress=note))
 
 
 def train(config: Path, /) -> None:
