@@ -6,21 +6,26 @@ A new backend is one file and one line in `SEGMENTORS`, or an entry point in the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pathexplain.errors import ConfigError
-from pathexplain.prompts import Prompt
-from pathexplain.segmentor.segmentation import Segmentation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
+
+    from pathexplain.prompts import Prompt
+    from pathexplain.segmentor.segmentation import Segmentation
 
 __all__ = ["SEGMENTORS", "Segmentor", "check_image", "load_segmentor"]
 
 MIN_IMAGE_PX = 16
+RGB = 3
 
 
 class Segmentor(Protocol):
@@ -124,7 +129,7 @@ def check_image(image: NDArray[np.uint8], mpp: float) -> None:
     ConfigError
         With the shape, type or value that was wrong.
     """
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+    if image.shape[2:] != (RGB,) or image.dtype != np.uint8:
         message = f"image must be (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}"
         raise ConfigError(message)
     if min(image.shape[:2]) < MIN_IMAGE_PX:

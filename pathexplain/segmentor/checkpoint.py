@@ -1,4 +1,4 @@
-"""Checkpoint directories: ``config.json``, ``model.safetensors`` (half precision), ``tokenizer.json``.
+"""Checkpoint directories: ``config.json``, ``model.safetensors`` (float16), ``tokenizer.json``.
 
 Only safetensors are read; a sha256 in ``config.json`` must match the weights when it is there.
 """
@@ -6,7 +6,7 @@ Only safetensors are read; a sha256 in ``config.json`` must match the weights wh
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError
@@ -18,6 +18,10 @@ from pathexplain.provenance import sha256_file
 from pathexplain.segmentor.configuration import PathExplainConfig
 from pathexplain.segmentor.network import PathExplainModel
 from pathexplain.serialization import replacing, write_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+from typing import Any, cast
 
 __all__ = ["read_checkpoint", "write_checkpoint"]
 
@@ -60,10 +64,13 @@ def read_checkpoint(folder: Path) -> tuple[PathExplainModel, Tokenizer]:
     model = PathExplainModel(PathExplainConfig.from_dict(raw))
     try:
         state = load_file(folder / WEIGHTS)
-        model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+        model.load_state_dict(
+            {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+        )
     except (SafetensorError, RuntimeError) as error:
         message = f"{folder / WEIGHTS}: damaged, or of another network: {error}"
         raise SegmentationError(message, path=str(folder)) from error
     model.config.weights_sha256 = found
     tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-    return model.to(memory_format=torch.channels_last).eval(), tokenizer
+    cast("Any", model).to(memory_format=torch.channels_last)
+    return model.eval(), tokenizer

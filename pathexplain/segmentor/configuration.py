@@ -43,7 +43,7 @@ class PathExplainConfig(PreTrainedConfig):
 
     model_type = "pathexplain"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  transformers configurations are flat by contract
         self,
         hidden_size: int = 192,
         mask_size: int = 64,

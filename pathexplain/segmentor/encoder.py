@@ -7,11 +7,14 @@ doi:10.1109/CVPR.2017.106.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["ENCODER_CHANNELS", "EfficientNetLite", "PixelDecoder", "load_imagenet"]
 
@@ -128,7 +131,9 @@ class PixelDecoder(nn.Module):
             nn.Conv2d(inputs, outputs, 1)
             for inputs, outputs in zip(ENCODER_CHANNELS, channels, strict=True)
         )
-        self.context = nn.Sequential(_fuse(channels[4], channels[4]), _fuse(channels[4], channels[4]))
+        self.context = nn.Sequential(
+            _fuse(channels[4], channels[4]), _fuse(channels[4], channels[4])
+        )
         self.reduce = nn.ModuleList(
             nn.Conv2d(channels[level + 1], channels[level], 1) for level in range(4)
         )

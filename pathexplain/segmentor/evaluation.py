@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from pathexplain.prompts import Prompt
@@ -25,6 +25,9 @@ from pathexplain.segmentor.metrics import (
 )
 from pathexplain.segmentor.phrasing import NONSENSE
 from pathexplain.vocabulary import OBJECTS, canonical_text
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["ClassScore", "Evaluation", "Score", "evaluate"]
 
@@ -58,7 +61,7 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All classes of all sources, presence over (image, prompt) pairs, and emptiness for nonsense."""
+    """All classes of all sources, presence over (image, prompt) pairs, and nonsense prompts."""
 
     segmentor: str
     weights_sha256: str | None
@@ -107,7 +110,7 @@ def evaluate(
     Returns
     -------
     Evaluation
-        Masks are taken as a user gets them: thresholded, and empty where the prompt is called absent.
+        Masks count as a user gets them: thresholded, and empty where called absent.
     """
     model = load_segmentor(segmentor, device=device) if isinstance(segmentor, str) else segmentor
     records = [
@@ -145,7 +148,9 @@ def _measure(model: Segmentor, field: Field) -> list[_Measured]:
     region = field.record.region
     names = [*field.targets, *(name for name in field.absent if name not in field.targets)]
     prompts = [
-        Prompt.from_text(canonical_text(OBJECTS[name].structure, name, region), kind=OBJECTS[name].kind)
+        Prompt.from_text(
+            canonical_text(OBJECTS[name].structure, name, region), kind=OBJECTS[name].kind
+        )
         for name in names
     ]
     result = model.segment(field.image, prompts, mpp=field.mpp)
@@ -159,18 +164,23 @@ def _measure(model: Segmentor, field: Field) -> list[_Measured]:
             known = target != IGNORE
             truth = target == 1
             if truth.any():
-                values = {"dice": dice(masks[index] & known, truth), "iou": iou(masks[index] & known, truth)}
+                values = {
+                    "dice": dice(masks[index] & known, truth),
+                    "iou": iou(masks[index] & known, truth),
+                }
             is_there = True if truth.any() else False if known.all() else None
-            if field.instances is not None and truth.any() and name in {"nucleus", "gland", "glomerulus"}:
+            if (
+                field.instances is not None
+                and truth.any()
+                and name in {"nucleus", "gland", "glomerulus"}
+            ):
                 values |= _object_values(result.instances(index), field.instances)
         presence = float(result.presence[index])
         measured.append(_Measured(field.record.source, name, values, presence, is_there))
     return measured
 
 
-def _object_values(
-    found: NDArray[np.int32], truth: NDArray[np.int32]
-) -> dict[str, float]:
+def _object_values(found: NDArray[np.int32], truth: NDArray[np.int32]) -> dict[str, float]:
     """Figures over objects."""
     panoptic = panoptic_quality(found, truth)
     return {
@@ -211,6 +221,6 @@ def _score(values: Sequence[float], rng: np.random.Generator) -> Score:
 def _auroc(pairs: Sequence[tuple[float, bool]]) -> float:
     """Area under the ROC curve; NaN when only one class is there."""
     truth = [is_there for _, is_there in pairs]
-    if len(set(truth)) < 2:
+    if all(truth) or not any(truth):
         return float("nan")
     return float(roc_auc_score(truth, [presence for presence, _ in pairs]))

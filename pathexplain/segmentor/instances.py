@@ -6,11 +6,15 @@ Reference: Meyer 1994, Topographic distance and watershed lines, doi:10.1016/016
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.measure import label
 from skimage.segmentation import watershed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["drop_small", "split_instances"]
 
@@ -72,9 +76,7 @@ def split_instances(
     return drop_small(objects, mpp=mpp, min_area_um2=min_area_um2)
 
 
-def drop_small(
-    labels: NDArray[np.int32], *, mpp: float, min_area_um2: float
-) -> NDArray[np.int32]:
+def drop_small(labels: NDArray[np.int32], *, mpp: float, min_area_um2: float) -> NDArray[np.int32]:
     """Remove objects under `min_area_um2` and renumber the others 1..N, in order of their label.
 
     Examples

@@ -7,12 +7,14 @@ arXiv 2506.20988). Added: presence, and the interior maps.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
 from torch.nn import functional
 
 from pathexplain.segmentor.datasets.reading import IGNORE
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["Losses", "interior_loss", "mask_loss", "presence_loss", "total_loss"]
 
@@ -87,19 +89,27 @@ def interior_loss(logits: Tensor, interior: Tensor) -> Tensor:
     """Cross-entropy to relative depth (B, 2, H, W) uint8 in 0..254, objects weighted up."""
     known = interior != IGNORE
     depth = interior.to(logits.dtype) / 254
-    entropy = functional.binary_cross_entropy_with_logits(logits, depth.clamp(0, 1), reduction="none")
+    entropy = functional.binary_cross_entropy_with_logits(
+        logits, depth.clamp(0, 1), reduction="none"
+    )
     weight = known * (1 + 2 * (depth > 0))
     return (entropy * weight).sum() / weight.sum().clamp_min(1)
 
 
 def total_loss(
-    masks: Tensor, presence: Tensor, interiors: Tensor, *, targets: Tensor, seen: Tensor, depth: Tensor
+    masks: Tensor,
+    presence: Tensor,
+    interiors: Tensor,
+    *,
+    targets: Tensor,
+    seen: Tensor,
+    depth: Tensor,
 ) -> Losses:
     """All parts; maps at half resolution are brought to that of the targets."""
     size = targets.shape[-2:]
     logits = functional.interpolate(masks.float(), size=size, mode="bilinear", align_corners=False)
-    inner = functional.interpolate(interiors.float(), size=size, mode="bilinear", align_corners=False)
-    entropy, dice = mask_loss(logits, targets)
-    return Losses(
-        entropy, dice, presence_loss(presence.float(), seen), interior_loss(inner, depth)
+    inner = functional.interpolate(
+        interiors.float(), size=size, mode="bilinear", align_corners=False
     )
+    entropy, dice = mask_loss(logits, targets)
+    return Losses(entropy, dice, presence_loss(presence.float(), seen), interior_loss(inner, depth))

@@ -6,11 +6,24 @@ Pure functions over arrays. Empty cases are stated for each: undefined is NaN.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-__all__ = ["PanopticQuality", "aggregated_jaccard", "dice", "iou", "object_dice", "panoptic_quality"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = [
+    "PanopticQuality",
+    "aggregated_jaccard",
+    "dice",
+    "iou",
+    "object_dice",
+    "panoptic_quality",
+]
+
+
+MATCH_IOU = 0.5
 
 
 @dataclass(frozen=True)
@@ -23,7 +36,9 @@ class PanopticQuality:
 
 
 def dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    """Dice coefficient, 2|A ∩ B| / (|A| + |B|); NaN when both are empty (Dice 1945, doi:10.2307/1932409).
+    """Dice coefficient, 2|A ∩ B| / (|A| + |B|); NaN when both are empty.
+
+    Reference: Dice 1945, doi:10.2307/1932409.
 
     Parameters
     ----------
@@ -68,7 +83,7 @@ def _overlaps(
 
 
 def aggregated_jaccard(found: NDArray[np.int32], truth: NDArray[np.int32]) -> float:
-    """Aggregated Jaccard index (Kumar 2017, doi:10.1109/TMI.2017.2677499).
+    """Compute the aggregated Jaccard index (Kumar 2017, doi:10.1109/TMI.2017.2677499).
 
     Every true object is joined with the found object of highest IoU; unused found objects count
     against the score.
@@ -126,7 +141,7 @@ def panoptic_quality(found: NDArray[np.int32], truth: NDArray[np.int32]) -> Pano
     if shared.size == 0:
         return PanopticQuality(0.0, float("nan"), 0.0)
     ious = shared / (true_sizes[:, None] + found_sizes[None, :] - shared)
-    matched = ious[ious > 0.5]
+    matched = ious[ious > MATCH_IOU]
     f1 = 2 * len(matched) / total
     if len(matched) == 0:
         return PanopticQuality(0.0, float("nan"), 0.0)
@@ -134,10 +149,10 @@ def panoptic_quality(found: NDArray[np.int32], truth: NDArray[np.int32]) -> Pano
 
 
 def object_dice(found: NDArray[np.int32], truth: NDArray[np.int32]) -> float:
-    """Object-level Dice of the GlaS challenge (Sirinukunwattana 2017, doi:10.1016/j.media.2016.08.008).
+    """Object-level Dice of the GlaS challenge.
 
     Mean of two area-weighted averages: of each true object with the found object that overlaps it
-    most, and the other way round.
+    most, and the other way round (Sirinukunwattana 2017, doi:10.1016/j.media.2016.08.008).
 
     Returns
     -------
@@ -159,5 +174,6 @@ def object_dice(found: NDArray[np.int32], truth: NDArray[np.int32]) -> float:
     by_truth = scores[np.arange(len(true_sizes)), shared.argmax(axis=1)]
     by_found = scores[shared.argmax(axis=0), np.arange(len(found_sizes))]
     return float(
-        (by_truth @ (true_sizes / true_sizes.sum()) + by_found @ (found_sizes / found_sizes.sum())) / 2
+        (by_truth @ (true_sizes / true_sizes.sum()) + by_found @ (found_sizes / found_sizes.sum()))
+        / 2
     )

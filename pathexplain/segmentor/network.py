@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -39,7 +40,7 @@ class EncodedImage:
 
 @dataclass(frozen=True)
 class EncodedText:
-    """Word-piece states (N, L, t), their mask (N, L) bool, and the unit sentence embedding (N, t)."""
+    """Word-piece states (N, L, t), their mask (N, L) bool, and unit sentence embedding (N, t)."""
 
     states: Tensor
     mask: Tensor
@@ -66,11 +67,14 @@ class PromptLayer(nn.Module):
         self.cross_out = nn.Linear(width, width)
         self.joint_in = nn.Linear(width, 3 * width)
         self.joint_out = nn.Linear(width, width)
-        self.think = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.think = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
 
     def _split(self, states: Tensor) -> Tensor:
         """(N, L, d) to (N, heads, L, d / heads)."""
-        return states.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        split: Tensor = states.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return split
 
     def forward(self, queries: Tensor, text: Tensor, text_mask: Tensor, tokens: Tensor) -> Tensor:
         """Update (B, K, n + L, d) joint states, given (B, K, L) text mask and (B, T, d) tokens."""
@@ -86,10 +90,11 @@ class PromptLayer(nn.Module):
         mixed = functional.scaled_dot_product_attention(first, second, third, attn_mask=allowed)
         joint = joint + self.joint_out(mixed.transpose(1, 2).flatten(2))
         joint = joint + self.think(self.norms[2](joint))
-        return joint.unflatten(0, (n_images, n_prompts))
+        updated: Tensor = joint.unflatten(0, (n_images, n_prompts))
+        return updated
 
 
-class PathExplainModel(PreTrainedModel):  # type: ignore[misc]  # transformers bases are untyped
+class PathExplainModel(PreTrainedModel):
     """Image encoder, text encoder and prompt decoder.
 
     Parameters
@@ -132,11 +137,15 @@ class PathExplainModel(PreTrainedModel):  # type: ignore[misc]  # transformers b
             nn.Linear(width, width), nn.GELU(), nn.Linear(width, width), nn.GELU()
         )
         self.mask_out = nn.Linear(width, config.mask_size + 1)
-        self.presence_head = nn.Sequential(nn.Linear(2 * width, width), nn.GELU(), nn.Linear(width, 1))
+        self.presence_head = nn.Sequential(
+            nn.Linear(2 * width, width), nn.GELU(), nn.Linear(width, 1)
+        )
         self.post_init()
         with torch.no_grad():
             self.mask_out.bias[-1] = math.log(_PRIOR / (1 - _PRIOR))
-            self.interior_head.bias.fill_(math.log(_PRIOR / (1 - _PRIOR)))
+            nn.init.constant_(
+                cast("Tensor", self.interior_head.bias), math.log(_PRIOR / (1 - _PRIOR))
+            )
 
     def encode_image(self, pixels: Tensor) -> EncodedImage:
         """Encode (B, 3, H, W) pixels in [-1, 1]; H and W are multiples of 32."""

@@ -7,17 +7,14 @@ here; the network itself knows nothing of them.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
-from tokenizers import Tokenizer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from pathexplain.errors import ConfigError
@@ -28,6 +25,13 @@ from pathexplain.segmentor.network import INTERIOR_OF, EncodedText, PathExplainM
 from pathexplain.segmentor.segmentation import Segmentation
 from pathexplain.segmentor.text import tokenize
 from pathexplain.vocabulary import canonical_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
+
+    from numpy.typing import NDArray
+    from tokenizers import Tokenizer
 
 __all__ = ["NetworkSegmentor", "hann_weights", "tile_starts"]
 
@@ -61,11 +65,13 @@ class NetworkSegmentor:
         self.weights_sha256: str | None = getattr(model.config, "weights_sha256", None)
         self.mpp = float(model.config.mpp)
         self.classes: tuple[str, ...] = tuple(model.config.classes)
-        self._model = model.to(device)
+        self._model = model
+        nn.Module.to(self._model, device)
         self._tokenizer = tokenizer
         self._device = device
         self._trained = {record["object"] for record in model.config.classes.values()}
         self._class_text = self._encode(list(self.classes)).sentence if self.classes else None
+        self._described: dict[str, tuple[str, str, float]] = {}
 
     @classmethod
     def load(cls, name: str, *, device: str = "auto") -> NetworkSegmentor:
@@ -96,14 +102,20 @@ class NetworkSegmentor:
         similarity : float
             Cosine of the text embeddings, in [-1, 1]; 1 for a trained class.
         """
-        if self._class_text is None:
-            return "untrained", "", 0.0
-        sentence = self._encode([_wording(prompt)]).sentence[0]
-        similarity = self._class_text @ sentence
-        best = int(similarity.argmax())
         if prompt.object in self._trained:
             nearest = canonical_text(str(prompt.structure), str(prompt.object))
             return "trained", nearest, 1.0
+        wording = _wording(prompt)
+        if wording not in self._described:
+            self._described[wording] = self._nearest(wording)
+        return self._described[wording]
+
+    def _nearest(self, wording: str) -> tuple[str, str, float]:
+        """State, nearest class and similarity of a wording outside the training data."""
+        if self._class_text is None:
+            return "untrained", "", 0.0
+        similarity = self._class_text @ self._encode([wording]).sentence[0]
+        best = int(similarity.argmax())
         value = float(similarity[best])
         return ("near" if value >= NEAR_SIMILARITY else "untrained"), self.classes[best], value
 
@@ -200,11 +212,13 @@ class NetworkSegmentor:
             output = self._model.decode(encoded, text)
         logits = torch.cat([output.masks, encoded.interiors], dim=1).float()
         full = functional.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False)
-        return full[0, :, :height, :width].sigmoid().cpu(), output.presence[0].float().sigmoid().cpu()
+        return full[0, :, :height, :width].sigmoid().cpu(), output.presence[
+            0
+        ].float().sigmoid().cpu()
 
 
 def _wording(prompt: Prompt) -> str:
-    """What the network reads: the canonical wording where the object is known."""
+    """Word a prompt as the network reads it: canonically where the object is known."""
     if prompt.object is not None and prompt.structure is not None:
         return canonical_text(prompt.structure, prompt.object, prompt.region)
     return prompt.text
@@ -218,7 +232,7 @@ def _device(name: str) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     available = {"cpu": True, "cuda": torch.cuda.is_available()}
     available["mps"] = torch.backends.mps.is_available()
-    if not available.get(name.split(":")[0], False):
+    if not available.get(name.split(":", maxsplit=1)[0], False):
         message = f"device {name!r} is not available here; use auto, cpu, cuda or mps"
         raise ConfigError(message)
     return torch.device(name)
@@ -227,7 +241,7 @@ def _device(name: str) -> torch.device:
 def _precision(device: torch.device) -> AbstractContextManager[object]:
     """bfloat16 where the processor computes in it, float32 elsewhere."""
     is_fast = device.type == "cuda" or (
-        device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()  # noqa: SLF001  no public name
     )
     return torch.autocast(device.type, torch.bfloat16, enabled=is_fast)
 
@@ -270,7 +284,10 @@ def _windows(height: int, width: int) -> Iterator[tuple[slice, slice]]:
     """Windows that cover an image."""
     for row in tile_starts(height):
         for column in tile_starts(width):
-            yield slice(row, min(row + TILE_PX, height)), slice(column, min(column + TILE_PX, width))
+            yield (
+                slice(row, min(row + TILE_PX, height)),
+                slice(column, min(column + TILE_PX, width)),
+            )
 
 
 def hann_weights(height: int, width: int) -> Tensor:

@@ -6,10 +6,13 @@ lower case, American, singular, without punctuation.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from pathexplain.vocabulary import OBJECTS, REGIONS, canonical_text, normalize_phrase
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["NONSENSE", "paraphrases"]
 
@@ -47,7 +50,10 @@ def paraphrases(object_name: str, region: str = "multiple") -> tuple[str, ...]:
     True
     """
     term = OBJECTS[object_name]
-    phrases = [canonical_text(term.structure, object_name, region), canonical_text(term.structure, object_name)]
+    phrases = [
+        canonical_text(term.structure, object_name, region),
+        canonical_text(term.structure, object_name),
+    ]
     words: Sequence[str] = (object_name, *term.synonyms)
     places = [region, *REGIONS.get(region, ())] if region != "multiple" else []
     suffix = {"nuclei": " nucleus", "cell": " cell", "tissue": " tissue"}[term.structure]

@@ -8,12 +8,11 @@ doi:10.1109/TMI.2018.2820199). Pure numpy but for one bilinear warp.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 from torch import Tensor
@@ -22,6 +21,11 @@ from torch.nn import functional
 from pathexplain.segmentor.datasets.reading import IGNORE, Field
 from pathexplain.segmentor.datasets.sources import SOURCES
 from pathexplain.segmentor.phrasing import NONSENSE, paraphrases
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
 
 __all__ = ["Batch", "draw_batch"]
 
@@ -92,7 +96,9 @@ def draw_batch(
 
 def _crop(
     field: Field, words: Sequence[str], rng: np.random.Generator, size: int, n_prompts: int
-) -> tuple[NDArray[np.float32], list[str], NDArray[np.uint8], NDArray[np.float32], NDArray[np.uint8]]:
+) -> tuple[
+    NDArray[np.float32], list[str], NDArray[np.uint8], NDArray[np.float32], NDArray[np.uint8]
+]:
     """One distorted crop with its prompts and targets."""
     names = list(field.targets)
     planes = [field.targets[name] for name in names]
@@ -132,30 +138,28 @@ def _ask(
     names = [str(name) for name in rng.permutation(list(planes))]
     seen = [name for name in names if (planes[name] == 1).any()]
     unseen = [name for name in names if name not in seen]
-    ordered = [*seen, *unseen][: max(1, n_prompts - 1)] if rng.random() < 0.85 else names
+    ordered = [*seen, *unseen][: max(1, n_prompts - 1)] if _chance(rng, 0.85) else names
     asked: list[tuple[str | None, NDArray[np.uint8] | None]] = [
         (name, planes[name]) for name in ordered[: n_prompts - 1]
     ]
     elsewhere = [name for name in field.absent if name not in planes]
     while len(asked) < n_prompts:
-        if elsewhere and rng.random() < 0.5:
+        if elsewhere and _chance(rng, 0.5):
             asked.append((str(rng.choice(elsewhere)), None))
         else:
             asked.append((None, None))
     return asked
 
 
-def _phrase(
-    name: str | None, field: Field, words: Sequence[str], rng: np.random.Generator
-) -> str:
+def _phrase(name: str | None, field: Field, words: Sequence[str], rng: np.random.Generator) -> str:
     """Word one prompt; None asks for something that is in no slide."""
     if name is None:
-        if rng.random() < 0.4:
+        if _chance(rng, 0.4):
             return str(rng.choice(NONSENSE))
         return " ".join(rng.choice(words, size=int(rng.integers(1, 3))))
-    region = field.record.region if rng.random() < 0.6 else "multiple"
+    region = field.record.region if _chance(rng, 0.6) else "multiple"
     wordings = paraphrases(name, region)
-    return wordings[0] if rng.random() < 0.35 else str(rng.choice(wordings))
+    return wordings[0] if _chance(rng, 0.35) else str(rng.choice(wordings))
 
 
 def _warp(
@@ -168,9 +172,9 @@ def _warp(
     """Turn, flip and scale one place of the field: (S, S, 3) float32 and (C, S, S) uint8."""
     low, high = _WIDE_SCALE.get(field.record.source, _SCALE)
     scale = float(np.exp(rng.uniform(np.log(low), np.log(high))))
-    angle = float(rng.uniform(0, 2 * np.pi)) if rng.random() < 0.5 else np.pi / 2 * rng.integers(4)
+    angle = float(rng.uniform(0, 2 * np.pi)) if _chance(rng, 0.5) else np.pi / 2 * rng.integers(4)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    if rng.random() < 0.5:
+    if _chance(rng, 0.5):
         turn[:, 0] *= -1
     half = int(np.ceil(size / scale * np.abs(turn).sum(axis=1).max() / 2)) + 2
     row, column = _place(field, names, rng, margin=half // 2)
@@ -194,7 +198,7 @@ def _place(
 ) -> tuple[int, int]:
     """Centre of the crop: half of the time on a pixel of a random annotated class."""
     height, width = field.image.shape[:2]
-    if names and rng.random() < 0.5:
+    if names and _chance(rng, 0.5):
         rows, columns = np.nonzero(field.targets[str(rng.choice(names))][::4, ::4] == 1)
         if len(rows):
             pick = int(rng.integers(len(rows)))
@@ -218,25 +222,30 @@ def _mirror(index: NDArray[np.int64], length: int) -> NDArray[np.int64]:
     return np.where(wrapped < length, wrapped, 2 * length - 1 - wrapped)
 
 
+def _chance(rng: np.random.Generator, probability: float) -> bool:
+    """Draw a yes with this probability."""
+    return bool(rng.random() < probability)
+
+
 def _distort(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     """Stain, brightness, blur, compression and noise, each with its own chance."""
-    result = image
-    if rng.random() < 0.85:
+    result: NDArray[np.floating] = image
+    if _chance(rng, 0.85):
         density = -np.log((result + 1) / 256)
         amounts = density @ _UNMIX
         amounts = amounts * rng.uniform(0.65, 1.4, 3) + rng.uniform(-0.05, 0.05, 3)
         result = 256 * np.exp(-(amounts.astype(np.float32) @ _STAINS)) - 1
-    if rng.random() < 0.5:
+    if _chance(rng, 0.5):
         level = 255 * np.clip(result / 255, 0, 1) ** rng.uniform(0.75, 1.35)
         result = level * rng.uniform(0.9, 1.1, 3)
-    if rng.random() < 0.2:
+    if _chance(rng, 0.2):
         sigma = float(rng.uniform(0.3, 1.2))
         result = ndimage.gaussian_filter(result, (sigma, sigma, 0))
-    if rng.random() < 0.15:
+    if _chance(rng, 0.15):
         buffer = io.BytesIO()
         squeezed = np.clip(result, 0, 255).astype(np.uint8)
         Image.fromarray(squeezed).save(buffer, "JPEG", quality=int(rng.integers(35, 85)))
         result = np.asarray(Image.open(buffer)).astype(np.float32)
-    if rng.random() < 0.2:
+    if _chance(rng, 0.2):
         result = result + rng.normal(0, rng.uniform(1, 8), result.shape)
     return np.clip(result, 0, 255).astype(np.float32)

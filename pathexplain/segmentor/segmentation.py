@@ -6,17 +6,22 @@ Pure arrays; imports no network.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pathexplain.errors import SegmentationError
-from pathexplain.prompts import Prompt
 from pathexplain.segmentor.instances import drop_small, split_instances
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pathexplain.prompts import Prompt
 
 __all__ = ["PRESENCE_THRESHOLD", "Segmentation"]
 
 PRESENCE_THRESHOLD = 0.5
+N_AXES = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +63,7 @@ class Segmentation:
         """Check shapes and types once, so that nobody has to again."""
         n_prompts = len(self.prompts)
         lengths = {len(self.presence), len(self.interiors), len(self.trained)}
-        if self.probabilities.ndim != 3 or {len(self.probabilities), *lengths} != {n_prompts}:
+        if self.probabilities.ndim != N_AXES or {len(self.probabilities), *lengths} != {n_prompts}:
             message = (
                 f"segmentation of {n_prompts} prompts has probabilities of shape "
                 f"{self.probabilities.shape} and {sorted(lengths)} presences, interiors or states"
@@ -83,7 +88,7 @@ class Segmentation:
         if not self.is_present[index]:
             return np.zeros(self.probabilities.shape[1:], bool)
         prompt = self.prompts[index]
-        mask = self.probabilities[index] >= prompt.threshold
+        mask = np.asarray(self.probabilities[index] >= prompt.threshold)
         if prompt.min_area_um2 > 0:
             components = split_instances(mask, None, mpp=self.mpp)
             return drop_small(components, mpp=self.mpp, min_area_um2=prompt.min_area_um2) > 0

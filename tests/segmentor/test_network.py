@@ -1,4 +1,4 @@
-"""The network's promises: encode once, prompts do not see each other, unknown pixels teach nothing."""
+"""Encode once, prompts do not see each other, unknown pixels teach nothing."""
 
 import math
 

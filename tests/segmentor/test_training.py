@@ -89,22 +89,23 @@ def test_same_seed_same_weights_and_an_interrupted_run_resumes_exactly(
     whole = training.train(configure(manifest, tiny_checkpoint, "whole"))
     again = training.train(configure(manifest, tiny_checkpoint, "again"))
 
-    class Stopped(Exception):
+    class StoppedError(Exception):
         """The process dies here."""
 
     def stop(step, steps, metrics):
         if step == 3:
-            raise Stopped
+            raise StoppedError
 
     settings = configure(manifest, tiny_checkpoint, "cut")
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         training.train(settings, progress=stop)
     resumed = training.train(settings)
-    for name, tensor in weights(whole).items():
-        assert torch.equal(tensor, weights(again)[name]), name
-        assert torch.equal(tensor, weights(resumed)[name]), name
+    expected, repeated, continued = map(weights, (whole, again, resumed))
+    for name, tensor in expected.items():
+        assert torch.equal(tensor, repeated[name]), name
+        assert torch.equal(tensor, continued[name]), name
     start = weights(tiny_checkpoint)
-    assert any(not torch.equal(tensor, start[name]) for name, tensor in weights(whole).items())
+    assert any(not torch.equal(tensor, start[name]) for name, tensor in expected.items())
     assert not (resumed / "state.pt").exists()
 
 

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 from skimage.measure import label as components
@@ -24,6 +22,12 @@ from skimage.measure import label as components
 from pathexplain.errors import ConfigError
 from pathexplain.segmentor.datasets.sources import SOURCES, TILE_CLASSES, Source
 from pathexplain.vocabulary import REGIONS, normalize_phrase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
 
 __all__ = ["IGNORE", "Field", "Record", "read_field", "read_manifest", "tile_mosaics"]
 
@@ -111,12 +115,12 @@ def read_manifest(path: Path, *, sources: Iterable[str] | None = None) -> tuple[
 
 
 def _unit(row: Mapping[str, str]) -> str:
-    """What must not be split: the patient, or the image where no patient is known."""
+    """Name what must not be split: the patient, or the image where no patient is known."""
     return row["source"] + "/" + (row["patient"] or row["image"])
 
 
 def _validation_units(rows: Iterable[Mapping[str, str]]) -> set[str]:
-    """Units held out of training: in each source, in order of a hash, until the share is reached."""
+    """Hold out units of each source, in order of a hash, until the share is reached."""
     train = [row for row in rows if row["split"] == "train"]
     held_out: set[str] = set()
     for source in {row["source"] for row in train}:
@@ -160,7 +164,7 @@ def _region(organ: str) -> str:
 
 
 def read_field(record: Record, *, mpp: float | None) -> Field:
-    """Read one record at `mpp`, or as it is when None: images antialiased, masks by nearest pixel."""
+    """Read one record at `mpp`, or as it is when None; images antialiased, masks nearest."""
     source = SOURCES[record.source]
     image = np.asarray(Image.open(record.image).convert("RGB"))
     mask = _mask(record, image.shape[:2])
@@ -168,8 +172,12 @@ def read_field(record: Record, *, mpp: float | None) -> Field:
     mpp = mpp or native
     shape = tuple(max(32, round(side * native / mpp)) for side in image.shape[:2])
     size = (shape[1], shape[0])
-    small = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS, reducing_gap=3))
-    values = np.asarray(Image.fromarray(mask.astype(np.int32)).resize(size, Image.Resampling.NEAREST))
+    small = np.asarray(
+        Image.fromarray(image).resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
+    )
+    values = np.asarray(
+        Image.fromarray(mask.astype(np.int32)).resize(size, Image.Resampling.NEAREST)
+    )
     targets = _targets(source, record, values)
     interior = _interior(source, record, values)
     absent = tuple(name for name in source.absent if name not in targets)
@@ -179,7 +187,7 @@ def read_field(record: Record, *, mpp: float | None) -> Field:
 
 
 def _mask(record: Record, shape: tuple[int, int]) -> NDArray[np.int32]:
-    """The mask at native size; disks around centres where only those are known."""
+    """Read the mask at native size; disks around centres where only those are known."""
     if record.kind == "points":
         return _disks(record, shape)
     if record.mask is None:
@@ -209,7 +217,7 @@ def _disks(record: Record, shape: tuple[int, int]) -> NDArray[np.int32]:
     values = marks[rows, columns]
     values[distance * mpp > POINT_RADIUS_UM] = IGNORE
     values[distance * mpp > POINT_IGNORE_UM] = 0
-    return values
+    return np.asarray(values, np.int32)
 
 
 def _assumed_mpp(record: Record, source: Source, mask: NDArray[np.int32]) -> float:
@@ -228,13 +236,13 @@ def _assumed_mpp(record: Record, source: Source, mask: NDArray[np.int32]) -> flo
 def _targets(
     source: Source, record: Record, values: NDArray[np.int32]
 ) -> dict[str, NDArray[np.uint8]]:
-    """A plane for each object that the source annotates."""
+    """Make a plane for each object that the source annotates."""
     is_points = record.kind == "points"
     unknown = np.isin(values, (IGNORE,) if is_points else source.ignore)
     if not is_points and not source.ignore:
         unknown[:] = False
     planes = {}
-    for name, chosen in source.values.items():
+    for name, chosen in source.mask_values.items():
         hit = np.isin(values, chosen) if chosen else (values > 0) & ~unknown
         planes[name] = np.where(unknown, IGNORE, hit).astype(np.uint8)
     named = source.label_values.get(record.label, ())

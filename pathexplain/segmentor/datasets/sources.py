@@ -7,8 +7,11 @@ into the model card.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["SOURCES", "TILE_CLASSES", "Source"]
 
@@ -23,15 +26,15 @@ class Source:
         Terms of the source, as published.
     is_open : bool
         Whether weights trained on it may be used without restriction.
-    values : mapping of object name to mask values
+    mask_values : mapping of object name to mask values
         Which values of the mask are the object; an empty tuple means every value above 0.
     ignore : tuple of int
         Mask values that nobody annotated.
     label_values : mapping of image label to object names
-        Objects that fill the whole mask where the image carries that label, and, by omission, those
-        that are certainly absent.
+        Objects that fill the mask where the image carries that label, and, by omission, those that
+        are certainly absent.
     interior : str or None
-        "nuclei" or "tissue" when the mask holds separate instances, so that interiors can be learned.
+        "nuclei" or "tissue" where the mask holds separate instances, so interiors can be learned.
     absent : tuple of str
         Objects that cannot occur in this source.
     assumed_mpp : float or None
@@ -42,7 +45,7 @@ class Source:
 
     licence: str
     is_open: bool
-    values: Mapping[str, tuple[int, ...]]
+    mask_values: Mapping[str, tuple[int, ...]]
     ignore: tuple[int, ...] = ()
     label_values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     interior: str | None = None
@@ -58,7 +61,7 @@ SOURCES: dict[str, Source] = {
     "glas": Source(
         "research only (Warwick-QU)",
         is_open=False,
-        values={"gland": ()},
+        mask_values={"gland": ()},
         label_values={"benign": ("benign gland",), "malignant": ("malignant gland",)},
         interior="tissue",
         weight=3.0,
@@ -66,57 +69,64 @@ SOURCES: dict[str, Source] = {
     "ebhi": Source(
         "CC BY 4.0",
         is_open=True,
-        values={"gland": ()},
+        mask_values={"gland": ()},
         label_values={"normal": ("benign gland",), "adenocarcinoma": ("malignant gland",)},
         assumed_mpp=0.5,
         weight=2.0,
     ),
-    "monuseg": Source(_NC, is_open=False, values=_NUCLEUS, interior="nuclei", absent=(), weight=3.0),
-    "tnbc": Source("CC BY 4.0", is_open=True, values=_NUCLEUS, interior="nuclei", weight=3.0),
-    "cryonuseg": Source(_NC, is_open=False, values=_NUCLEUS, absent=(), weight=2.0),
-    "dsb2018": Source(
-        "CC0", is_open=True, values=_NUCLEUS, interior="nuclei", assumed_mpp=0.4, weight=1.0
+    "monuseg": Source(
+        _NC, is_open=False, mask_values=_NUCLEUS, interior="nuclei", absent=(), weight=3.0
     ),
-    "nuinsseg": Source("CC BY 4.0", is_open=True, values=_NUCLEUS, weight=0.4),
+    "tnbc": Source("CC BY 4.0", is_open=True, mask_values=_NUCLEUS, interior="nuclei", weight=3.0),
+    "cryonuseg": Source(_NC, is_open=False, mask_values=_NUCLEUS, absent=(), weight=2.0),
+    "dsb2018": Source(
+        "CC0", is_open=True, mask_values=_NUCLEUS, interior="nuclei", assumed_mpp=0.4, weight=1.0
+    ),
+    "nuinsseg": Source("CC BY 4.0", is_open=True, mask_values=_NUCLEUS, weight=0.4),
     "monusac": Source(
         _NC,
         is_open=False,
-        values={"epithelial": (1,), "lymphocyte": (2,), "neutrophil": (3,), "macrophage": (4,)},
+        mask_values={
+            "epithelial": (1,),
+            "lymphocyte": (2,),
+            "neutrophil": (3,),
+            "macrophage": (4,),
+        },
         absent=(),
         weight=3.0,
     ),
     "crchisto": Source(
         "research only",
         is_open=False,
-        values={"nucleus": (), "epithelial": (1,), "inflammatory": (2,), "fibroblast": (3,)},
+        mask_values={"nucleus": (), "epithelial": (1,), "inflammatory": (2,), "fibroblast": (3,)},
         weight=1.5,
     ),
-    "bcss_tumor": Source("CC0", is_open=True, values={"tumor": (1,)}, weight=1.5),
+    "bcss_tumor": Source("CC0", is_open=True, mask_values={"tumor": (1,)}, weight=1.5),
     "bcss_regions": Source(
         "CC0, host with academic terms",
         is_open=False,
-        values={"tumor": (1,), "stroma": (2,), "lymphocytic infiltrate": (3,)},
+        mask_values={"tumor": (1,), "stroma": (2,), "lymphocytic infiltrate": (3,)},
         ignore=(0, 7, 15),
         weight=1.2,
     ),
     "camelyon": Source(
         "CC0",
         is_open=True,
-        values={"metastasis": (1,), "tumor": (1,)},
+        mask_values={"metastasis": (1,), "tumor": (1,)},
         absent=("glomerulus", "smooth muscle", "normal mucosa"),
         assumed_mpp=0.7,
         weight=2.0,
     ),
-    "ocdc": Source("CC BY 4.0", is_open=True, values={"tumor": (1,)}, weight=1.2),
+    "ocdc": Source("CC BY 4.0", is_open=True, mask_values={"tumor": (1,)}, weight=1.2),
     "glomeruli": Source(
         "CC BY 4.0",
         is_open=True,
-        values={"glomerulus": (1,)},
+        mask_values={"glomerulus": (1,)},
         interior="tissue",
         absent=("metastasis", "normal mucosa", "adipose"),
         weight=2.0,
     ),
-    "crc_tiles": Source("CC BY 4.0", is_open=True, values={}, weight=2.5),
+    "crc_tiles": Source("CC BY 4.0", is_open=True, mask_values={}, weight=2.5),
 }
 
 TILE_CLASSES: dict[str, str] = {
