@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -229,7 +229,7 @@ def _chance(rng: np.random.Generator, probability: float) -> bool:
 
 def _distort(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     """Stain, brightness, blur, compression and noise, each with its own chance."""
-    result: NDArray[np.floating] = image
+    result: NDArray[Any] = image
     if _chance(rng, 0.85):
         density = -np.log((result + 1) / 256)
         amounts = density @ _UNMIX
@@ -248,4 +248,4 @@ def _distort(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np
         result = np.asarray(Image.open(buffer)).astype(np.float32)
     if _chance(rng, 0.2):
         result = result + rng.normal(0, rng.uniform(1, 8), result.shape)
-    return np.clip(result, 0, 255).astype(np.float32)
+    return np.asarray(np.clip(result, 0, 255), np.float32)
