@@ -233,8 +233,8 @@ def _distort(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np
     if _chance(rng, 0.85):
         density = -np.log((result + 1) / 256)
         amounts = density @ _UNMIX
-        amounts = amounts * rng.uniform(0.65, 1.4, 3) + rng.uniform(-0.05, 0.05, 3)
-        result = 256 * np.exp(-(amounts.astype(np.float32) @ _STAINS)) - 1
+        jittered = amounts * rng.uniform(0.65, 1.4, 3) + rng.uniform(-0.05, 0.05, 3)
+        result = 256 * np.exp(-(jittered.astype(np.float32) @ _STAINS)) - 1
     if _chance(rng, 0.5):
         level = 255 * np.clip(result / 255, 0, 1) ** rng.uniform(0.75, 1.35)
         result = level * rng.uniform(0.9, 1.1, 3)
