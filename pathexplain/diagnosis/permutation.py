@@ -76,7 +76,7 @@ def permute_clusters(
         for repeats in shuffled
     ]
     return GroupedPermutation(
-        log_loss_rise=(after.mean(axis=1) - before).T, auroc_drop=np.mean(drops, axis=1)
+        log_loss_rise=(after - before).mean(axis=1).T, auroc_drop=np.mean(drops, axis=1)
     )
 
 

@@ -109,8 +109,8 @@ def test_permutation_finds_what_the_model_uses_and_nothing_else(name):
     rise = cost.log_loss_rise.mean(axis=0)
     assert rise.argmax() == 0
     assert cost.auroc_drop.argmax() == 0
-    assert rise[-1] == 0.0
-    assert cost.auroc_drop[-1] == 0.0
+    assert rise[-1] == pytest.approx(0.0, abs=1e-12)  # matrix products of other sizes round
+    assert cost.auroc_drop[-1] == pytest.approx(0.0, abs=1e-3)
 
 
 def test_permuting_all_but_one_value_of_a_fold_matches_brute_force():
