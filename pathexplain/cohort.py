@@ -1,4 +1,4 @@
-"""The patient table: read it from a run, a file or any CSV, join outcomes, say who was lost and why.
+"""The patient table: read from a run, a file or a CSV, joined with outcomes; who was lost and why.
 
 Not for statistics: `diagnosis` and `prognosis` take what `read_cohort` returns.
 """
@@ -6,7 +6,7 @@ Not for statistics: `diagnosis` and `prognosis` take what `read_cohort` returns.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ import pandas as pd
 from pathexplain.errors import CohortError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import anndata
 
 __all__ = ["CLINICAL_WORDS", "VAR_COLUMNS", "read_cohort"]
@@ -26,12 +28,12 @@ VAR_COLUMNS = ("prompt", "family", "feature", "statistic", "unit", "definition",
 """Columns of `var`, always there; "unknown" where a table does not say."""
 
 CLINICAL_WORDS = frozenset(
-    "time times event events status vital death dead deceased alive survival os dss dfi dfs pfi pfs rfs "
-    "relapse recurrence recurred progression censor censored followup followed days months years day "
-    "month year date age sex gender race ethnicity stage grade pt pn pm tnm node nodes lymphnodes er pr "
-    "her2 diagnosis label label2 class outcome response treatment therapy arm site center centre "
-    "hospital batch cohort split fold slide slides slide_id cancer subtype histology "
-    "size_cm subject case tissue_area".split()
+    "time times event events status vital death dead deceased alive survival os dss dfi dfs pfi "  # noqa: SIM905 - words read best as words
+    "pfs rfs relapse recurrence recurred progression censor censored followup followed days months "
+    "years day month year date age sex gender race ethnicity stage grade pt pn pm tnm node nodes "
+    "lymphnodes er pr her2 diagnosis label label2 class outcome response treatment therapy arm "
+    "site center centre hospital batch cohort split fold slide slides slide_id cancer subtype "
+    "histology size_cm subject case tissue_area".split()
 )
 """Words that mark a numeric column of a plain CSV as clinical, not as a feature."""
 
@@ -49,7 +51,7 @@ def read_cohort(
     patient: str = "patient_id",
     clinical_columns: Sequence[str] | None = None,
 ) -> anndata.AnnData:
-    """Read a patient table, and join clinical columns to it.
+    r"""Read a patient table, and join clinical columns to it.
 
     Parameters
     ----------
@@ -84,7 +86,7 @@ def read_cohort(
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = Path(folder) / "t.csv"
-    ...     _ = file.write_text("patient_id,time_months,event,area_um2\\nA,3,1,20\\nB,9,0,\\n")
+    ...     _ = file.write_text("patient_id,time_months,event,area_um2\nA,3,1,20\nB,9,0,\n")
     ...     cohort = read_cohort(file)
     >>> list(cohort.var_names), list(cohort.obs.columns), cohort.var.loc["area_um2", "unit"]
     (['area_um2'], ['time_months', 'event'], 'um^2')
@@ -126,6 +128,12 @@ def _from_h5ad(path: Path) -> anndata.AnnData:
         message = f"{path}: the values (X) are {values.dtype}, not numbers"
         raise CohortError(message, path=str(path))
     table.X = values.astype(np.float64)
+    _complete(table)
+    return table
+
+
+def _complete(table: anndata.AnnData) -> None:
+    """Add counts and columns of `var` that a table made elsewhere lacks; categories become text."""
     if "n" not in table.layers:
         table.layers["n"] = np.full(table.shape, np.nan)
     named = _feature_frame(list(table.var_names))
@@ -135,12 +143,9 @@ def _from_h5ad(path: Path) -> anndata.AnnData:
     for column in table.obs.columns:
         if isinstance(table.obs[column].dtype, pd.CategoricalDtype):
             table.obs[column] = table.obs[column].astype(object)
-    return table
 
 
-def _from_csv(
-    path: Path, patient: str, clinical_columns: Sequence[str] | None
-) -> anndata.AnnData:
+def _from_csv(path: Path, patient: str, clinical_columns: Sequence[str] | None) -> anndata.AnnData:
     """Read a plain CSV: numeric columns that are not clinical are features."""
     import anndata
 
@@ -150,8 +155,8 @@ def _from_csv(
     text = [column for column in features if not pd.api.types.is_numeric_dtype(table[column])]
     if text:
         message = (
-            f"{path}: {len(text)} features are not numeric: {', '.join(text[:EXAMPLES])}; name them "
-            "as clinical columns or mend their values"
+            f"{path}: {len(text)} features are not numeric: {', '.join(text[:EXAMPLES])}; name "
+            "them as clinical columns or mend their values"
         )
         raise CohortError(message, path=str(path))
     if not features:
@@ -202,9 +207,7 @@ def _check_unique(patients: pd.Index[str], source: str) -> None:
         raise CohortError(message, path=source, patient=str(repeated[0]))
 
 
-def _clinical_names(
-    table: pd.DataFrame, given: Sequence[str] | None, path: Path
-) -> list[str]:
+def _clinical_names(table: pd.DataFrame, given: Sequence[str] | None, path: Path) -> list[str]:
     """Columns of a plain CSV that are not features."""
     if given is not None:
         missing = [column for column in given if column not in table]
@@ -230,7 +233,7 @@ def _is_clinical_name(column: str) -> bool:
     if column.count(".") == 3:  # noqa: PLR2004 - prompt.family.feature.statistic
         return False
     words = re.split(r"[^a-z0-9]+", column.lower())
-    return any(word in CLINICAL_WORDS for word in (*words, *map("_".join, zip(words, words[1:], strict=False))))
+    return any(word in CLINICAL_WORDS for word in (*words, *map("_".join, pairwise(words))))
 
 
 def _feature_frame(features: Sequence[str]) -> pd.DataFrame:
@@ -257,12 +260,16 @@ def _check_table(cohort: anndata.AnnData, source: Path) -> None:
         raise CohortError(message, path=str(source))
     repeated = cohort.var_names[cohort.var_names.duplicated()]
     if len(repeated):
-        message = f"{source}: {len(repeated)} features stand twice: {', '.join(repeated[:EXAMPLES])}"
+        message = (
+            f"{source}: {len(repeated)} features stand twice: {', '.join(repeated[:EXAMPLES])}"
+        )
         raise CohortError(message, path=str(source))
     infinite = np.isinf(np.asarray(cohort.X)).any(axis=0)
     if infinite.any():
         names = ", ".join(cohort.var_names[infinite][:EXAMPLES])
-        message = f"{source}: {int(infinite.sum())} features are infinite: {names}; undefined is NaN"
+        message = (
+            f"{source}: {int(infinite.sum())} features are infinite: {names}; undefined is NaN"
+        )
         raise CohortError(message, path=str(source))
 
 
@@ -301,7 +308,7 @@ def _join(cohort: anndata.AnnData, clinical: pd.DataFrame, source: Path) -> annd
 
 
 def _plain_flow(flow: Mapping[str, Any]) -> dict[str, Any]:
-    """Lists and Python numbers in place of the arrays that h5ad files return."""
+    """Return lists and Python numbers in place of the arrays that h5ad files return."""
     return {
         key: value.tolist() if isinstance(value, np.ndarray | np.generic) else value
         for key, value in flow.items()

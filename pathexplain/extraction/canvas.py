@@ -6,7 +6,7 @@ so that what stays in memory is what the operating system caches.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from scipy import ndimage
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pathexplain.slides import TileWindow
 
 __all__ = ["SlideCanvas"]
+
+Kind = TypeVar("Kind", bound=np.generic)
 
 STRIP_ROWS = 1024
 WHITE = 255
@@ -75,9 +77,7 @@ class SlideCanvas:
             if prompt.kind == "instances"
         }
 
-    def _plane(
-        self, name: str, dtype: np.dtype[np.generic], shape: tuple[int, ...]
-    ) -> np.memmap[tuple[int, ...], np.dtype[np.generic]]:
+    def _plane(self, name: str, dtype: np.dtype[Kind], shape: tuple[int, ...]) -> NDArray[Kind]:
         """Make a plane of zeros on disk."""
         return np.memmap(self._folder / f"{name}.raw", dtype=dtype, mode="w+", shape=shape)
 
@@ -138,7 +138,7 @@ def _areas(labels: NDArray[np.int32], n_labels: int) -> NDArray[np.int64]:
 def _kept(
     target: NDArray[np.int32], areas: NDArray[np.int64], least_px: float
 ) -> NDArray[np.int32]:
-    """Final label 1..N of every painted label; 0 for background and for objects too small."""
+    """Give painted labels their final number 1..N; 0 for background and for objects too small."""
     total = np.bincount(target, weights=areas, minlength=len(target))
     keep = (total > 0) & (total >= least_px)
     keep[0] = False

@@ -6,7 +6,6 @@ Not for reading pixels or patients.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,8 @@ from pathexplain.provenance import sha256_file, sha256_json
 from pathexplain.slides import is_slide, slide_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from pathexplain.prompts import PromptSet
     from pathexplain.segmentor.backends import Segmentor
 
@@ -132,7 +133,9 @@ def config_inputs(
     from pathexplain.features import FAMILIES
 
     columns = {
-        name: [(column.name, column.formula, column.min_pixels) for column in FAMILIES[name].columns]
+        name: [
+            (column.name, column.formula, column.min_pixels) for column in FAMILIES[name].columns
+        ]
         for name in prompts.features
     }
     measured = {"mpp": prompts.mpp, "prompts": prompts.prompts, "features": prompts.features}

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pathexplain.errors import ConfigError
 from pathexplain.serialization import to_jsonable, write_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Manifest", "RunSummary", "SlideRecord", "SlideStatus"]
 
@@ -134,6 +136,4 @@ class Manifest:
     def write(self) -> None:
         """Write the file, atomically."""
         slides = [to_jsonable(record) for _, record in sorted(self.slides.items())]
-        write_json(
-            self.path, {"version": MANIFEST_VERSION, "run": self.run, "slides": slides}
-        )
+        write_json(self.path, {"version": MANIFEST_VERSION, "run": self.run, "slides": slides})

@@ -58,8 +58,10 @@ def trace_outlines(labels: NDArray[np.int32], *, mpp: float) -> dict[int, Any]:
     return outlines
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]  # numba ships no types
-def _trace(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+@numba.njit(cache=True)
+def _trace(  # noqa: C901 - one walk around a mask, as one kernel
+    mask: NDArray[np.bool_],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Corners (x, y) of all boundary rings of `mask`, one after another, and their lengths.
 
     Every ring runs with the object on its right, so outer rings and holes turn opposite ways.
@@ -99,7 +101,7 @@ def _trace(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64
     return corners[:n_corners].copy(), lengths[:n_rings].copy()
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]  # numba ships no types
+@numba.njit(cache=True)
 def _turn(padded: NDArray[np.bool_], y: int, x: int, heading: int) -> int:
     """1 right, -1 left, 0 straight on, for a walk with the object on its right.
 
@@ -118,7 +120,9 @@ def _simple_rings(ring: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     points = [tuple(point) for point in ring.tolist()]
     if len(set(points)) == len(points):
         return [ring]
-    rings, path, position = [], [], {}
+    rings: list[NDArray[np.float64]] = []
+    path: list[tuple[float, ...]] = []
+    position: dict[tuple[float, ...], int] = {}
     for point in points:
         if point in position:
             start = position[point]

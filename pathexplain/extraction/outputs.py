@@ -82,7 +82,7 @@ def flow(manifest: Manifest, patients: PatientTable, *, usable: Sequence[str]) -
 
 
 def _warnings(patients: PatientTable) -> tuple[str, ...]:
-    """What a reader of the patient table must know."""
+    """Say what a reader of the patient table must know."""
     found = []
     if patients.is_assumed:
         found.append(

@@ -14,18 +14,19 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from pathexplain.slides import TileWindow
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
+    from pathexplain.slides import TileWindow
+
 __all__ = ["InstancePainter"]
 
 # A piece belongs to what is already painted where that covers more than half of it.
 MAJORITY = 0.5
-# Two pieces are one object where they share at least half of the shorter one's contact with the seam.
+# Two pieces are one object where they share half of the shorter one's contact with the seam,
+# or more.
 SEAM_SHARE = 0.5
 
 
@@ -87,13 +88,15 @@ class InstancePainter:
         self._paint_whole(objects, window, whole)
 
     def merged_labels(self) -> NDArray[np.int32]:
-        """Final label of every painted label, `(n + 1,) int32`; pieces of one object share one."""
+        """Return the final label of every painted label, `(n + 1,) int32`.
+
+        Pieces of one object share one label.
+        """
         parent = np.arange(self._n_labels + 1, dtype=np.int32)
         for one, other in self._seam_pairs():
             root, child = sorted((_root(parent, one), _root(parent, other)))
             parent[child] = root
-        roots = np.array([_root(parent, label) for label in range(len(parent))], np.int32)
-        return roots
+        return np.array([_root(parent, label) for label in range(len(parent))], np.int32)
 
     def _classify(
         self, tile: TileWindow, objects: NDArray[np.int32]
@@ -137,7 +140,7 @@ class InstancePainter:
     def _paint_pieces(
         self, objects: NDArray[np.int32], window: NDArray[np.int32], piece: NDArray[np.bool_]
     ) -> None:
-        """Paint the core's part of large objects, under the label that already covers most of it."""
+        """Paint the core's part of large objects, under the label that covers most of it."""
         area = np.bincount(objects.ravel(), minlength=len(piece))
         keep = piece & (area > 0)
         labels = np.zeros(len(piece), np.int32)
@@ -199,7 +202,10 @@ def _measure(tile: TileWindow, objects: NDArray[np.int32]) -> _Objects:
     windows = ndimage.find_objects(objects)
     offset = np.array([tile.y0, tile.x0, tile.y0, tile.x0])
     boxes = np.array(
-        [(0, 0, 0, 0) if w is None else (w[0].start, w[1].start, w[0].stop, w[1].stop) for w in windows]
+        [
+            (0, 0, 0, 0) if w is None else (w[0].start, w[1].start, w[0].stop, w[1].stop)
+            for w in windows
+        ]
     )
     y, x = np.nonzero(objects)
     owner = objects[y, x]
@@ -223,7 +229,7 @@ def _is_cut(box: NDArray[np.int64], tile: TileWindow, shape: tuple[int, ...]) ->
 
 
 def _root(parent: NDArray[np.int32], label: int) -> int:
-    """Representative of a label, shortening the path on the way."""
+    """Find the representative of a label, shortening the path on the way."""
     while parent[label] != label:
         parent[label] = parent[parent[label]]
         label = int(parent[label])

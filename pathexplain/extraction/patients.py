@@ -6,19 +6,20 @@ Not for outcomes joined later: `cohort.read_cohort` does that.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pathexplain.errors import CohortError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     import pandas as pd
 
 __all__ = ["PatientTable", "clinical_by_patient", "read_patients"]
 
 EXAMPLES = 5
+SHOWN_AT_MOST = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +92,9 @@ def _check_columns(table: pd.DataFrame, path: str | Path) -> None:
     """Refuse a file without ids, and slides that stand in it twice."""
     for column in ("slide_id", "patient_id"):
         if column not in table:
-            message = f"{path} has no column {column!r}; it has {', '.join(map(str, table.columns))}"
+            message = (
+                f"{path} has no column {column!r}; it has {', '.join(map(str, table.columns))}"
+            )
             raise CohortError(message, path=str(path))
         if table[column].isna().any():
             row = int(table[column].isna().to_numpy().argmax()) + 2
@@ -103,9 +106,7 @@ def _check_columns(table: pd.DataFrame, path: str | Path) -> None:
         raise CohortError(message, path=str(path))
 
 
-def clinical_by_patient(
-    table: pd.DataFrame, *, patient: str, path: str | Path
-) -> pd.DataFrame:
+def clinical_by_patient(table: pd.DataFrame, *, patient: str, path: str | Path) -> pd.DataFrame:
     """One row a patient of a table with one row a slide or visit; empty cells are filled in.
 
     Raises
@@ -119,12 +120,16 @@ def clinical_by_patient(
     if n_values is not None and bool((n_values > 1).any(axis=None)):
         places = [
             f"{identity}: {column} is "
-            + " and ".join(map(str, table.loc[table[patient] == identity, column].dropna().unique()))
+            + " and ".join(
+                map(str, table.loc[table[patient] == identity, column].dropna().unique())
+            )
             for column in columns
             for identity in n_values.index[n_values[column] > 1]
         ]
-        message = f"{path}: contradictory values in one patient: {'; '.join(places[:20])}"
-        if len(places) > 20:
-            message += f"; and {len(places) - 20} more"
+        message = (
+            f"{path}: contradictory values in one patient: {'; '.join(places[:SHOWN_AT_MOST])}"
+        )
+        if len(places) > SHOWN_AT_MOST:
+            message += f"; and {len(places) - SHOWN_AT_MOST} more"
         raise CohortError(message, path=str(path))
     return grouped.first()

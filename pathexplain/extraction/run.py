@@ -1,4 +1,4 @@
-"""`extract`: a whole cohort of slides, one store each, resumable; then the slide and patient tables.
+"""`extract`: all slides of a cohort, one store each, resumable; then slide and patient tables.
 
 Not for what happens inside a slide: see `slide`.
 """
@@ -118,7 +118,9 @@ def extract(  # noqa: PLR0913 - the options of the command, all but one by keywo
     found = find_slides(slides, prompts=prompt_set)
     folder = _run_folder(out, prompt_set)
     manifest = Manifest(folder)
-    others = [record.slide_id for record in manifest.slides.values() if record.slide_id not in found]
+    others = [
+        record.slide_id for record in manifest.slides.values() if record.slide_id not in found
+    ]
     known_patients = read_patients(patients, slide_ids=[*found, *others])
     model = _load(segmentor, prompt_set, device)
     used = tiling or Tiling()
@@ -176,7 +178,7 @@ def _fingerprint(path: Path) -> str | None:
 
 
 def _about_run(run: _Run) -> dict[str, object]:
-    """What the manifest, the stores and the tables say about the run."""
+    """Return what the manifest, the stores and the tables say about the run."""
     return {
         **run.provenance.to_dict(),
         "inputs": run.inputs,

@@ -105,8 +105,9 @@ def extract_slide(
     canvas = SlideCanvas(
         folder, shape=shape, mpp=prompts.mpp, prompts=prompts.prompts, tiles=active
     )
+    with_tissue = set(active)
     for tile in tiles:
-        if tile not in active:
+        if tile not in with_tissue:
             canvas.paint_glass(tile)
     presence, is_present = _segment_tiles(slide, canvas, active, segmentor, progress)
     assessed = _Assessed(canvas, presence, is_present)

@@ -112,7 +112,8 @@ def _spatial_data(result: SlideResult, attributes: Mapping[str, Any]) -> Any:
         transformations={"global": _scale(result.thumbnail_mpp)},
     )
     labels = {
-        item.prompt.name + LABELS_SUFFIX: _labels(item.labels, result.mpp) for item in result.prompts
+        item.prompt.name + LABELS_SUFFIX: _labels(item.labels, result.mpp)
+        for item in result.prompts
     }
     shapes = {
         item.prompt.name: _shapes(item, result.mpp)

@@ -40,7 +40,8 @@ def objects_table(result: SlideResult) -> anndata.AnnData:
     import anndata
 
     columns = result.prompts[0].objects.columns
-    values = np.concatenate([item.objects.values for item in result.prompts])
+    measured = [item.objects for item in result.prompts]
+    values = np.concatenate([objects.values for objects in measured])  # noqa: PD011 - no pandas
     obs = pd.concat([_object_rows(result, item) for item in result.prompts])
     names = [item.prompt.name for item in result.prompts]
     for column in ("region", "prompt"):
@@ -75,14 +76,14 @@ def _object_columns(columns: Sequence[str]) -> pd.DataFrame:
 
 
 def feature_frame(features: Sequence[str], *, kinds: Mapping[str, str]) -> pd.DataFrame:
-    """`var` of slide and patient tables: what each aggregated feature is; `kinds` of the prompts."""
+    """`var` of slide and patient tables: what each aggregated feature is."""
     frame = feature_dictionary(kinds).set_index("name").loc[list(features)].rename_axis(None)
     frame["feature"] = [name.split(".")[2] for name in features]
     return frame[list(VAR_COLUMNS)]
 
 
 def slide_table(result: SlideResult) -> anndata.AnnData:
-    """One row: the slide's features, counts in ``layers["n"]``, why one is NaN in ``var["reason"]``."""
+    """One row: features, counts in ``layers["n"]``, why a value is NaN in ``var["reason"]``."""
     import anndata
 
     features = [str(name) for name in result.summary.index]

@@ -30,7 +30,11 @@ def disks(seed, *, n=150, size=400, largest=11):
     y, x = np.mgrid[:size, :size]
     mask = np.zeros((size, size), bool)
     for _ in range(n):
-        center_y, center_x, radius = rng.uniform(0, size), rng.uniform(0, size), rng.uniform(2, largest)
+        center_y, center_x, radius = (
+            rng.uniform(0, size),
+            rng.uniform(0, size),
+            rng.uniform(2, largest),
+        )
         mask |= (y - center_y) ** 2 + (x - center_x) ** 2 < radius**2
     return mask
 
