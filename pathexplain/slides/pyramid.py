@@ -150,8 +150,8 @@ class PyramidSlide:
         scale = checked_mpp(mpp, self.slide_id) / self.mpp
         level = _nearest_finer(self.levels, scale)
         fine_y, fine_x = level.downsample
-        rows = _axis(y_um / self.mpp / fine_y, scale / fine_y, height_px)
-        columns = _axis(x_um / self.mpp / fine_x, scale / fine_x, width_px)
+        rows = _Axis(y_um / self.mpp / fine_y, scale / fine_y, slice(0, height_px))
+        columns = _Axis(x_um / self.mpp / fine_x, scale / fine_x, slice(0, width_px))
         out = np.full((height_px, width_px, 3), WHITE, dtype=np.uint8)
         try:
             for block_rows, block_columns in _blocks(rows, columns, level.shape):
@@ -291,10 +291,6 @@ class _Axis(NamedTuple):
     def part(self, first: int, stop: int) -> _Axis:
         """Output pixels `first` to `stop` of the window."""
         return _Axis(self.start + first * self.scale, self.scale, slice(first, stop))
-
-
-def _axis(start: float, scale: float, n: int) -> _Axis:
-    return _Axis(start, scale, slice(0, n))
 
 
 def _nearest_finer(levels: tuple[Level, ...], scale: float) -> Level:
