@@ -6,7 +6,7 @@ Not for fitted state: imputing and scaling happen inside the folds (`models`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -204,8 +204,8 @@ def _encode(
 def _describe(cohort: AnnData, column: str) -> tuple[str, ...]:
     """Return a text column of the feature table, empty where there is none."""
     if column not in cohort.var.columns:
-        return ("",) * cohort.n_vars
-    texts = cohort.var[column].tolist()
+        return ("",) * int(cohort.n_vars)
+    texts: list[Any] = cohort.var[column].tolist()
     return tuple("" if pd.isna(text) else str(text) for text in texts)
 
 

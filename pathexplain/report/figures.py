@@ -25,7 +25,7 @@ __all__ = ["INK", "figure_markup", "new_figure", "png_uri"]
 # Drawn in this color, shown in the text color of the page (light or dark).
 INK = "#1b1f25"
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {  # matplotlib types the keys as literals, which no plain dict has
     "svg.fonttype": "none",
     "svg.hashsalt": "pathexplain",
     "font.family": "sans-serif",

@@ -281,7 +281,7 @@ def _labels(store: Path, prompt: str) -> Any:
     import zarr
 
     group = zarr.open_group(store / "labels" / f"{prompt}_labels", mode="r")
-    attributes = dict(group.attrs)
+    attributes: dict[str, Any] = dict(group.attrs)
     described = attributes.get("ome", attributes)
     return group[described["multiscales"][0]["datasets"][0]["path"]]
 

@@ -113,7 +113,7 @@ def beeswarm_plot(
         bar = figure.colorbar(axes.collections[-1], ax=axes, aspect=30, pad=0.02, ticks=[0, 1])
         bar.set_ticklabels(["low", "high"])
         bar.set_label("feature value (rank)")
-        bar.outline.set_visible(False)  # type: ignore[operator]  # a Spine at run time
+        bar.outline.set_visible(False)
         open_spines(axes, left=False)
     return figure
 
