@@ -11,7 +11,7 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 SOURCES := $(shell find pathexplain -type f -not -path '*/__pycache__/*')
 TORCH   := $(shell sed -n 's/^\(torch==.*\)/\1/p' constraints.txt)
-CONFIG  ?= analyses/train-compact.yaml
+CONFIG  ?= training/compact.yaml
 
 # One thread a test process: the processes share the cores, and results do not depend on their number.
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1
