@@ -163,7 +163,7 @@ def _measure(model: Segmentor, field: Field) -> list[_Measured]:
         if target is not None:
             known = target != IGNORE
             truth = target == 1
-            if truth.any():
+            if truth.any() and (known & ~truth).any():
                 values = {
                     "dice": dice(masks[index] & known, truth),
                     "iou": iou(masks[index] & known, truth),
