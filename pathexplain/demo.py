@@ -237,7 +237,9 @@ def survival_check(made: PhantomCohort, result: SurvivalResult) -> Check:
     goal = f"{planted['effect']} (hazard ratio {np.exp(log_hazard):.2f} per SD of log density)"
     rows = {row.feature: (rank, row) for rank, row in enumerate(result.screen.rows, start=1)}
     if DENSITY not in rows:
-        return Check("Survival", goal, is_found=False, evidence=f"{DENSITY} was not tested.")
+        why = {one.feature: f"{one.reason}, {one.detail}" for one in result.preflight.dropped}
+        evidence = f"{DENSITY} was not tested: {why.get(DENSITY, 'it is not in the table')}."
+        return Check("Survival", goal, is_found=False, evidence=evidence)
     rank, row = rows[DENSITY]
     hazard = row.hr_per_sd
     is_same_side = (hazard.value < 1) == (log_hazard < 0)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pathexplain.report.figures import png_uri
 from pathexplain.report.gallery import RunFolder, exemplar_section
 from pathexplain.report.importance import importance_facts, importance_sections, top_features
@@ -17,7 +19,6 @@ from pathexplain.report.survival import discoveries, survival_facts, survival_se
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from pathexplain.diagnosis.result import ImportanceResult
@@ -108,7 +109,7 @@ def demo_html(  # noqa: PLR0913 - the parts of one page, all by keyword
             Section(
                 "What the segmentor sees",
                 "masks",
-                render("demo_masks.html", pictures=pictures, png=png_uri),
+                render("demo_masks.html", pictures=pictures, png=png_uri, over=_over),
             ),
             *_renamed("Diagnosis", importance_sections(importance)),
             *_renamed("Survival", survival_sections(survival)),
@@ -119,15 +120,25 @@ def demo_html(  # noqa: PLR0913 - the parts of one page, all by keyword
     return render_page(page)
 
 
+def _over(picture: Picture) -> str:
+    """Encode the outlines alone, transparent elsewhere, to lie over the image."""
+    is_line = (picture.outlined != picture.image).any(axis=-1)
+    return png_uri(np.dstack([picture.outlined, np.where(is_line, 255, 0)]).astype(np.uint8))
+
+
 def _facts(
     importance: ImportanceResult, survival: SurvivalResult, *, n_found: int, n_checks: int
 ) -> list[Fact]:
     """List the numbers of the first screen: the checks, then both headlines."""
     found = Fact("Planted effects found", f"{n_found} of {n_checks}", "computed from the results")
     auroc, *_ = importance_facts(importance)
-    c_index, _, events, *_ = survival_facts(survival)
-    patients = Fact("Patients", str(importance.target.n_patients), "all synthetic")
-    return [found, patients, events, auroc, c_index]
+    c_index, *_ = survival_facts(survival)
+    patients = Fact(
+        "Patients",
+        str(importance.target.n_patients),
+        f"all synthetic; {survival.cohort.events} events",
+    )
+    return [found, patients, auroc, c_index]
 
 
 def _renamed(name: str, sections: Sequence[Section]) -> list[Section]:

@@ -110,7 +110,7 @@ _NO_METADATA: dict[str, Any] = {"Date": None, "Creator": None, "Format": None, "
 
 
 def png_uri(pixels: NDArray[np.uint8]) -> str:
-    """Encode (H, W, 3) uint8 RGB as a PNG data URI.
+    """Encode (H, W, 3) uint8 RGB, or (H, W, 4) with transparency, as a PNG data URI.
 
     Examples
     --------
