@@ -24,7 +24,7 @@ help: ## show this list
 
 setup: $(VENV)/dev ## make .venv with the package and its tools
 
-demo: $(VENV)/installed ## run the whole pipeline on a phantom cohort and one real image, to demo/report.html
+demo: $(VENV)/installed ## run the whole pipeline on a phantom cohort and one real image, to demo/demo.html
 	$(BIN)/pathexplain demo --out demo
 
 test: format lint types imports pytest ## all checks, as .ci/run calls them
