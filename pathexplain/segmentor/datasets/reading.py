@@ -7,14 +7,15 @@ label``; paths are relative to it. Pure reading: which classes a source annotate
 
 from __future__ import annotations
 
+import csv
 import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 from scipy import ndimage
 from skimage.measure import label as components
@@ -25,7 +26,6 @@ from pathexplain.vocabulary import REGIONS, normalize_phrase
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -98,8 +98,10 @@ def read_manifest(path: Path, *, sources: Iterable[str] | None = None) -> tuple[
     if not path.is_file():
         message = f"{path}: no such manifest; give the CSV that lists images and masks"
         raise ConfigError(message, path=str(path))
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    missing = [column for column in _COLUMNS if column not in table]
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        columns, table = reader.fieldnames or (), list(reader)
+    missing = [column for column in _COLUMNS if column not in columns]
     if missing:
         message = f"{path}: the manifest lacks the columns {', '.join(missing)}"
         raise ConfigError(message, path=str(path))
@@ -108,10 +110,9 @@ def read_manifest(path: Path, *, sources: Iterable[str] | None = None) -> tuple[
     if unknown:
         message = f"{path}: unknown sources {sorted(unknown)}; known are {', '.join(SOURCES)}"
         raise ConfigError(message, path=str(path))
-    rows = table[table["source"].isin(wanted)].to_dict("records")
-    named = [{str(key): str(value) for key, value in row.items()} for row in rows]
-    held_out = _validation_units(named)
-    return tuple(_record(path.parent, row, held_out) for row in named)
+    rows = [row for row in table if row["source"] in wanted]
+    held_out = _validation_units(rows)
+    return tuple(_record(path.parent, row, held_out) for row in rows)
 
 
 def _unit(row: Mapping[str, str]) -> str:
@@ -197,20 +198,27 @@ def _mask(record: Record, shape: tuple[int, int]) -> NDArray[np.int32]:
 
 
 @lru_cache(maxsize=4)
-def _points(path: Path) -> pd.DataFrame:
-    """Table of nuclear centres."""
-    return pd.read_csv(path)
+def _points(path: Path) -> tuple[tuple[str, float, float, int], ...]:
+    """Nuclear centres: image name, x and y in pixels, value of the type."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return tuple(
+            (
+                Path(row["image"]).name,
+                float(row["x_px"]),
+                float(row["y_px"]),
+                _POINT_VALUES[row["type"]],
+            )
+            for row in csv.DictReader(file)
+        )
 
 
 def _disks(record: Record, shape: tuple[int, int]) -> NDArray[np.int32]:
     """Small disks of the type's value, in a ring of IGNORE: outlines are not known."""
-    table = _points(record.image.parent.parent / "points.csv")
-    table = table[table["image"].str.endswith(record.image.name)]
     mpp = record.mpp or 0.5
     marks = np.zeros(shape, np.int32)
-    for x, y, kind in zip(table["x_px"], table["y_px"], table["type"], strict=True):
-        row, column = min(int(y), shape[0] - 1), min(int(x), shape[1] - 1)
-        marks[row, column] = _POINT_VALUES[kind]
+    for name, x, y, value in _points(record.image.parent.parent / "points.csv"):
+        if name == record.image.name:
+            marks[min(int(y), shape[0] - 1), min(int(x), shape[1] - 1)] = value
     if not marks.any():
         return marks
     distance, (rows, columns) = ndimage.distance_transform_edt(marks == 0, return_indices=True)
