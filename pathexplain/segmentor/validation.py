@@ -55,15 +55,15 @@ def validate(
                     continue  # only positives are annotated: any mask would look perfect
                 found = (probability[index] >= THRESHOLD) & known
                 truth = (target == 1) & known
-                counts = np.array([(found & truth).sum(), found.sum() + truth.sum()], float)
+                counts = np.array([(found & truth).sum(), found.sum(), truth.sum()], float)
                 key = f"dice/{source}/{name}"
-                sums[key] = sums.get(key, np.zeros(2)) + counts
+                sums[key] = sums.get(key, np.zeros(3)) + counts
                 if truth.any() or known.all():
                     right.append(bool((presence[index] >= 0) == truth.any()))
             right.append(bool(presence[-1] < 0))
     dice = {
-        key: float(2 * overlap / total) if total > 0 else float("nan")
-        for key, (overlap, total) in sums.items()
+        key: float(2 * overlap / (found + truth)) if truth > 0 else float("nan")
+        for key, (overlap, found, truth) in sums.items()
     }
     return dice | {"presence": float(np.mean(right)) if right else float("nan")}
 
