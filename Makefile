@@ -11,7 +11,6 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 SOURCES := $(shell find pathexplain -type f -not -path '*/__pycache__/*')
 TORCH   := $(shell sed -n 's/^\(torch==.*\)/\1/p' constraints.txt)
-CONFIG  ?= training/compact.yaml
 
 # One thread a test process: the processes share the cores, and results do not depend on their number.
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1
@@ -45,9 +44,10 @@ imports: $(VENV)/dev ## the layers of docs/design.md
 pytest: $(VENV)/dev ## tests, doctests and README blocks
 	$(THREADS) $(BIN)/pytest -n $(JOBS) --dist loadfile ./tests --pyargs pathexplain
 
-train-compact: $(VENV)/dev ## train the compact segmentor anew (hours; needs the data that CONFIG names)
+train-compact: $(VENV)/dev ## train the compact segmentor anew (hours; needs the data that training/*.yaml name)
 	$(BIN)/pip install -q -c constraints.txt ".[train]"
-	$(BIN)/pathexplain train $(CONFIG)
+	$(BIN)/pathexplain train training/first-stage.yaml
+	$(BIN)/pathexplain train training/compact.yaml
 
 wheel: $(VENV)/dev ## build dist/*.whl
 	$(BIN)/pip wheel -q --no-deps -w dist .

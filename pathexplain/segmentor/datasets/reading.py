@@ -29,7 +29,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["IGNORE", "Field", "Record", "read_field", "read_manifest", "tile_mosaics"]
+__all__ = [
+    "IGNORE",
+    "Field",
+    "Record",
+    "interior_depth",
+    "read_field",
+    "read_manifest",
+    "tile_mosaics",
+]
 
 IGNORE = 255
 NUCLEUS_UM = 8.0
@@ -253,6 +261,8 @@ def _targets(
     for name, chosen in source.mask_values.items():
         hit = np.isin(values, chosen) if chosen else (values > 0) & ~unknown
         planes[name] = np.where(unknown, IGNORE, hit).astype(np.uint8)
+    for name, chosen in source.uncertain.items():
+        planes[name] = np.where(unknown | np.isin(values, chosen), IGNORE, 0).astype(np.uint8)
     named = source.label_values.get(record.label, ())
     if named:
         for name in sorted({other for names in source.label_values.values() for other in names}):
@@ -262,14 +272,15 @@ def _targets(
     return planes
 
 
-def _interior(
-    source: Source, record: Record, values: NDArray[np.int32]
-) -> NDArray[np.uint8] | None:
-    """Relative depth inside each instance, 0 to 254."""
-    if source.interior is None:
-        return None
-    labels = components(values > 0) if record.kind == "semantic" else values
-    depth = np.zeros(values.shape, np.uint8)
+def interior_depth(labels: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """Relative depth inside each object: 254 at its core, 0 outside; (H, W) uint8.
+
+    Examples
+    --------
+    >>> interior_depth(np.array([[0, 1, 1, 1, 0]], np.int32)).tolist()
+    [[0, 254, 254, 254, 0]]
+    """
+    depth = np.zeros(labels.shape, np.uint8)
     for index, box in enumerate(ndimage.find_objects(labels), start=1):
         if box is None:
             continue
@@ -278,6 +289,15 @@ def _interior(
         relative = np.round(254 * distance / distance.max())
         depth[box] = np.maximum(depth[box], relative.astype(np.uint8))
     return depth
+
+
+def _interior(
+    source: Source, record: Record, values: NDArray[np.int32]
+) -> NDArray[np.uint8] | None:
+    """Relative depth inside each instance, where the source separates them."""
+    if source.interior is None:
+        return None
+    return interior_depth(components(values > 0) if record.kind == "semantic" else values)
 
 
 def tile_mosaics(

@@ -33,6 +33,8 @@ class Source:
     label_values : mapping of image label to object names
         Objects that fill the mask where the image carries that label, and, by omission, those that
         are certainly absent.
+    uncertain : mapping of object name to mask values
+        Objects never marked as such, but possible under these values; elsewhere they are absent.
     interior : str or None
         "nuclei" or "tissue" where the mask holds separate instances, so interiors can be learned.
     absent : tuple of str
@@ -48,6 +50,7 @@ class Source:
     mask_values: Mapping[str, tuple[int, ...]]
     ignore: tuple[int, ...] = ()
     label_values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    uncertain: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     interior: str | None = None
     absent: tuple[str, ...] = ("glomerulus", "metastasis")
     assumed_mpp: float | None = None
@@ -91,14 +94,16 @@ SOURCES: dict[str, Source] = {
             "lymphocyte": (2,),
             "neutrophil": (3,),
             "macrophage": (4,),
+            "inflammatory": (2, 3, 4),
         },
         absent=(),
-        weight=3.0,
+        weight=4.0,
     ),
     "crchisto": Source(
         "research only",
         is_open=False,
         mask_values={"nucleus": (), "epithelial": (1,), "inflammatory": (2,), "fibroblast": (3,)},
+        uncertain={"lymphocyte": (2,), "neutrophil": (2,), "macrophage": (2, 4)},
         weight=1.5,
     ),
     "bcss_tumor": Source("CC0", is_open=True, mask_values={"tumor": (1,)}, weight=1.5),
@@ -126,7 +131,8 @@ SOURCES: dict[str, Source] = {
         absent=("metastasis", "normal mucosa", "adipose"),
         weight=2.0,
     ),
-    "crc_tiles": Source("CC BY 4.0", is_open=True, mask_values={}, weight=2.5),
+    "crc_tiles": Source("CC BY 4.0", is_open=True, mask_values={}, weight=3.0),
+    "phantom": Source("Apache-2.0 (synthetic)", is_open=True, mask_values={}, weight=2.0),
 }
 
 TILE_CLASSES: dict[str, str] = {
