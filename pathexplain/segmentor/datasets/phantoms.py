@@ -16,6 +16,7 @@ from pathexplain.segmentor.datasets.reading import Field, Record, interior_depth
 __all__ = ["phantom_fields"]
 
 _SEED = 7_700_000
+_ELSEWHERE = ("glomerulus", "metastasis", "neutrophil", "macrophage", "adipose", "necrosis")
 _NUCLEI = ("epithelial", "lymphocyte", "fibroblast")
 
 
@@ -65,7 +66,6 @@ def _field(made: PhantomTissue, *, split: str) -> Field:
     targets["nucleus"] = (made.nuclei > 0).astype(np.uint8)
     targets["gland"] = (made.glands > 0).astype(np.uint8)
     record = Record("phantom", Path("phantom"), None, "phantom", made.mpp, "colon", "", split, "")
-    absent = ("glomerulus", "metastasis", "neutrophil", "macrophage", "adipose", "necrosis")
-    absent += tuple(name for name, plane in targets.items() if not plane.any())
+    absent = (*_ELSEWHERE, *(name for name, plane in targets.items() if not plane.any()))
     depth = interior_depth(made.nuclei)
     return Field(record, made.image, targets, depth, "nuclei", absent, made.mpp, made.nuclei)
