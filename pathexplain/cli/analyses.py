@@ -69,7 +69,7 @@ def importance(  # noqa: PLR0913 - one parameter an option
     )
     _note_columns(table)
     result = run(table, target=target, groups=groups, covariates=_names(covariates), seed=seed)
-    _show_paths(write_report(result, _report_folder(out, cohort, "importance")))
+    _show_paths(write_report(result, _report_folder(out, cohort, "importance"), run=cohort))
 
 
 def survival(  # noqa: PLR0913 - one parameter an option
@@ -124,7 +124,7 @@ def survival(  # noqa: PLR0913 - one parameter an option
     _note_columns(table)
     options: dict[str, Any] = {"covariates": _names(covariates), "strata": strata, "seed": seed}
     result = run(table, time=time, event=event, **options)
-    _show_paths(write_report(result, _report_folder(out, cohort, "survival")))
+    _show_paths(write_report(result, _report_folder(out, cohort, "survival"), run=cohort))
 
 
 def _note_columns(table: AnnData) -> None:

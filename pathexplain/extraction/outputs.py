@@ -52,6 +52,8 @@ def write_tables(
     counted = flow(manifest, patients, usable=usable)
     described = {"provenance": about, "flow": counted, "warnings": list(warnings)}
     slides = slides_table(list(tables.values()), about=described)
+    owners = [patients.patient_of.get(str(name), "") for name in slides.obs_names]
+    slides.obs.insert(0, "patient_id", owners)
     with replacing(out / SLIDES_FILE) as temporary:
         slides.write_h5ad(temporary)
     if not usable:

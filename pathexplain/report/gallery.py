@@ -64,19 +64,29 @@ class RunFolder:
     path : path
         The run folder with ``manifest.json``.
     patient_of : mapping of slide to patient, optional
-        A slide that is not in it counts as its own patient.
+        By default as the run's table of slides says. A slide without a patient counts as one.
     """
 
     def __init__(self, path: str | Path, *, patient_of: Mapping[str, str] | None = None) -> None:
         self.path = Path(path)
         self._tables: dict[str, Any] = {}
         content = json.loads((self.path / "manifest.json").read_text(encoding="utf-8"))
-        known = patient_of or {}
+        known = self._patients() if patient_of is None else patient_of
         self.slides = {
             record["slide_id"]: self._slide(record, known)
             for record in content["slides"]
             if record["status"] == "done"
         }
+
+    def _patients(self) -> dict[str, str]:
+        """Whose each slide is, from the run's table of slides."""
+        import anndata
+
+        path = self.path / "slides.h5ad"
+        if not path.is_file():
+            return {}
+        owners = anndata.read_h5ad(path).obs.get("patient_id")
+        return {} if owners is None else {str(k): str(v) for k, v in owners.items() if str(v)}
 
     def objects(self, prompt: str, column: str) -> pd.DataFrame:
         """List the whole objects of a prompt with one feature, ready for `pick_exemplars`.

@@ -8,8 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
-from pathexplain.report.importance import importance_html
-from pathexplain.report.survival import survival_html
+from pathexplain.report.gallery import RunFolder, exemplar_section
+from pathexplain.report.importance import importance_html, top_features
+from pathexplain.report.survival import discoveries, survival_html
 from pathexplain.serialization import write_json, write_text
 
 if TYPE_CHECKING:
@@ -21,12 +22,15 @@ if TYPE_CHECKING:
 
 __all__ = ["write_report"]
 
+N_EXEMPLARS = 4
+
 
 def write_report(
     result: ImportanceResult | SurvivalResult,
     folder: str | Path,
     *,
     name: str | None = None,
+    run: str | Path | None = None,
     extra: Iterable[Section] = (),
 ) -> tuple[Path, Path]:
     """Write a result as ``NAME.json`` and ``NAME.html``, each atomically.
@@ -39,6 +43,9 @@ def write_report(
         Made when it is not there.
     name : str, optional
         Base name of both files; ``importance`` or ``survival`` when not given.
+    run : path, optional
+        Run folder that the cohort came from; the page then shows the cells behind the leading
+        features. A path that is no run folder adds nothing.
     extra : iterable of Section
         Further sections of the page, for example exemplars.
 
@@ -52,6 +59,7 @@ def write_report(
         If the result is of no kind that has a page.
     """
     target = Path(folder)
+    extra = (*extra, *_cells_behind(result, run))
     if _is_survival(result):
         base, html = name or "survival", survival_html(result, extra=extra)
     elif _is_importance(result):
@@ -60,6 +68,21 @@ def write_report(
         message = f"no page for a {type(result).__name__}; give a survival or importance result"
         raise TypeError(message)
     return write_json(target / f"{base}.json", result), write_text(target / f"{base}.html", html)
+
+
+def _cells_behind(
+    result: ImportanceResult | SurvivalResult, run: str | Path | None
+) -> tuple[Section, ...]:
+    """Exemplars of the leading features, where the cohort is a run folder and features lead."""
+    if run is None or not (Path(run) / "manifest.json").is_file():
+        return ()
+    if _is_survival(result):
+        leading = discoveries(result)[:N_EXEMPLARS]
+    elif _is_importance(result):
+        leading = top_features(result, n=N_EXEMPLARS)
+    else:
+        return ()
+    return (exemplar_section(RunFolder(run), leading),) if leading else ()
 
 
 # By what a result has, not by its class: importing the classes would load shap and lifelines.
