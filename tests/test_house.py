@@ -80,6 +80,17 @@ def test_dependencies_are_what_is_imported() -> None:
     assert declared - used - NEEDED_UNSEEN == set(), "declared in pyproject.toml, never imported"
 
 
+def test_tests_import_what_the_dev_extra_brings() -> None:
+    project = PYPROJECT["project"]
+    owners = importlib.metadata.packages_distributions()
+    paths = [*(REPO / "tests").rglob("*.py"), *(REPO / "benchmarks").glob("*.py")]
+    ours = {"pathexplain", "benchmarks"} | {path.stem for path in paths}
+    foreign = set().union(*(_imports(path) for path in paths)) - set(sys.stdlib_module_names) - ours
+    used = {_normal(owners.get(name, [name])[0]) for name in foreign}
+    known = _declared(project["dependencies"] + project["optional-dependencies"]["dev"])
+    assert used - known == set()
+
+
 def test_constraints_pin_every_declared_dependency() -> None:
     lines = (REPO / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pins = [line for line in lines if line and not line.startswith("#")]

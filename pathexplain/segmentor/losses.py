@@ -54,6 +54,7 @@ def mask_loss(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
 
     Examples
     --------
+    >>> import torch
     >>> logits = torch.full((1, 1, 2, 2), 20.0)
     >>> entropy, dice = mask_loss(logits, torch.ones(1, 1, 2, 2, dtype=torch.uint8))
     >>> round(float(entropy), 4), round(float(dice), 4)
@@ -76,6 +77,7 @@ def presence_loss(logits: Tensor, presence: Tensor) -> Tensor:
 
     Examples
     --------
+    >>> import torch
     >>> float(presence_loss(torch.zeros(1, 2), torch.tensor([[1.0, float("nan")]]))) < 0.6932
     True
     """
