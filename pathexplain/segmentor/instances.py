@@ -16,10 +16,10 @@ from skimage.segmentation import watershed
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["drop_small", "split_instances"]
+__all__ = ["SMOOTHING_UM", "drop_small", "split_instances"]
 
 MARKER_LEVEL = 0.5
-SMOOTHING_UM = 0.5
+SMOOTHING_UM = {"nuclei": 0.5, "cell": 0.5, "tissue": 8.0}
 
 
 def split_instances(
@@ -27,6 +27,7 @@ def split_instances(
     interior: NDArray[np.float32] | None,
     *,
     mpp: float,
+    smoothing_um: float = SMOOTHING_UM["nuclei"],
     min_area_um2: float = 0.0,
 ) -> NDArray[np.int32]:
     """Split a mask into objects, one marker for each core of the interior map.
@@ -40,6 +41,8 @@ def split_instances(
         components (8-connected) are the objects.
     mpp : float
         µm per pixel, > 0.
+    smoothing_um : float
+        Gaussian sigma applied to `interior` first, of the order of a tenth of an object's width.
     min_area_um2 : float
         Smaller objects are dropped.
 
@@ -65,7 +68,7 @@ def split_instances(
     components = label(mask, connectivity=2).astype(np.int32)
     if interior is None:
         return drop_small(components, mpp=mpp, min_area_um2=min_area_um2)
-    depth = ndimage.gaussian_filter(interior, SMOOTHING_UM / mpp)
+    depth = ndimage.gaussian_filter(interior, smoothing_um / mpp)
     cores = mask & (depth > MARKER_LEVEL)
     markers = label(cores, connectivity=1).astype(np.int32)
     has_core = np.zeros(int(components.max()) + 1, bool)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pathexplain.errors import SegmentationError
-from pathexplain.segmentor.instances import drop_small, split_instances
+from pathexplain.segmentor.instances import SMOOTHING_UM, drop_small, split_instances
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,5 +120,6 @@ class Segmentation:
             self._mask(index),
             self.interiors[index],
             mpp=self.mpp,
+            smoothing_um=SMOOTHING_UM[prompt.structure or "tissue"],
             min_area_um2=prompt.min_area_um2,
         )
