@@ -149,9 +149,8 @@ def real_tissue() -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 def _default_segmentor() -> str:
     """Name the shipped network, or color deconvolution where no weights are installed."""
-    weights = files("pathexplain.segmentor") / "weights"
-    has_weights = any(item.name.endswith(".safetensors") for item in weights.iterdir())
-    return "compact" if has_weights else "stain"
+    weights = files("pathexplain.segmentor") / "weights" / "compact" / "model.safetensors"
+    return "compact" if weights.is_file() else "stain"
 
 
 def _silent(_line: str) -> None:
