@@ -6,7 +6,7 @@ Heavy imports stay inside the functions, so that `--help` needs none of them.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -215,6 +215,7 @@ def evaluate(
     split: str = "test",
     sources: tuple[str, ...] | None = None,
     out: Path | None = None,
+    card: bool = False,
     device: str = "auto",
     seed: int = 0,
 ) -> None:
@@ -232,6 +233,8 @@ def evaluate(
         Sources to take; the option again for several. Default: all with masks.
     out
         JSON file to write. Default: print it.
+    card
+        Write the model card of a checkpoint folder, with the figures of "stain" beside.
     device
         "auto", "cpu", "cuda" or "mps".
     seed
@@ -243,20 +246,17 @@ def evaluate(
     if not data.is_file():
         message = f"{data}: no such list of images"
         raise ConfigError(message, path=str(data))
+    options: dict[str, Any] = {"data": data, "split": split, "sources": sources, "seed": seed}
     with Bars() as bars:
-        result = run(
-            segmentor,
-            data=data,
-            split=split,
-            sources=sources,
-            device=device,
-            seed=seed,
-            progress=bars.image,
-        )
-    if out is None:
-        say_json(result)
-    else:
+        result = run(segmentor, device=device, progress=bars.image, **options)
+    if card:
+        from pathexplain.segmentor.card import write_card
+
+        say(write_card(segmentor, result, baseline=run("stain", **options)))
+    if out is not None:
         say(write_json(out, result))
+    elif not card:
+        say_json(result)
 
 
 def _run_folder(out: Path | None, prompts: PromptSet) -> Path:
