@@ -195,6 +195,11 @@ def _warnings(model: Segmentor, run: RunSummary) -> list[str]:
             "No trained weights were used: the masks come from color deconvolution, which cannot "
             "tell a lymphocyte from any other nucleus."
         )
+    if "phantom" in getattr(model, "sources", ()):
+        found.append(
+            f"Phantom fields of other seeds were among the training images of {model.name!r}: its "
+            "masks are better here than on real tissue."
+        )
     found.extend(f"Slide {item.slide_id} failed: {item.reason}" for item in run.failed)
     return found
 

@@ -24,6 +24,7 @@ DASH = "\N{EN DASH}"
 
 _SUFFIX_UNITS = (
     ("_per_mm2", "per mm²"),
+    ("_per_um", "1/µm"),
     ("_um2", "µm²"),
     ("_um", "µm"),
     ("_mm2", "mm²"),

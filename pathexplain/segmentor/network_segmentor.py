@@ -65,6 +65,7 @@ class NetworkSegmentor:
         self.weights_sha256: str | None = getattr(model.config, "weights_sha256", None)
         self.mpp = float(model.config.mpp)
         self.classes: tuple[str, ...] = tuple(model.config.classes)
+        self.sources: tuple[str, ...] = tuple(model.config.card.get("sources", ()))
         self._model = model
         nn.Module.to(self._model, device)
         self._tokenizer = tokenizer

@@ -389,7 +389,10 @@ def _save(
         "seed": settings.seed,
         "mpp": settings.mpp,
         "sources": {name: SOURCES[name].licence for name in sorted(sources)},
-        "settings": json.loads(settings.model_dump_json(exclude={"manifest", "out"})),
+        "settings": {
+            **json.loads(settings.model_dump_json(exclude={"manifest", "out"})),
+            "start": Path(settings.start).name,
+        },
         "history": model.config.card.get("history", []),
     }
     write_checkpoint(settings.out, model, tokenizer)

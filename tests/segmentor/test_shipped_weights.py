@@ -1,0 +1,80 @@
+"""The weights that ship, on phantoms, a real image, and real data where there is any."""
+
+import json
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+from skimage.data import immunohistochemistry
+
+from pathexplain.phantom import cohort
+from pathexplain.segmentor import load_segmentor
+from pathexplain.segmentor.datasets.reading import read_field, read_manifest
+from pathexplain.segmentor.metrics import aggregated_jaccard, dice
+
+FOLDER = Path(str(files("pathexplain.segmentor") / "weights" / "compact"))
+MANIFEST = Path(__file__).parents[2] / "../shared/data/manifest.csv"
+
+
+@pytest.fixture(scope="module")
+def compact():
+    return load_segmentor("compact", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def stain():
+    return load_segmentor("stain")
+
+
+def test_the_card_names_every_source_and_its_terms(compact):
+    card = (FOLDER / "README.md").read_text()
+    config = json.loads((FOLDER / "config.json").read_text())
+    assert "CC BY-NC-SA 4.0" in compact.licence
+    assert compact.licence in card
+    assert config["weights_sha256"] == compact.weights_sha256
+    assert compact.weights_sha256 in card
+    for record in config["classes"].values():
+        for source in record["sources"]:
+            assert f"| {source} |" in card
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 40e6
+
+
+def test_phantoms_of_unseen_seeds_beat_the_baseline(compact, stain):
+    made = cohort(4, seed=99)
+    ours, theirs = [], []
+    for _, truth in made.tissues():
+        for model, scores in ((compact, ours), (stain, theirs)):
+            result = model.segment(truth.image, ["nucleus", "gland", "lymphocyte"], mpp=0.5)
+            wanted = (truth.nuclei > 0, truth.glands > 0, truth.lymphocytes > 0)
+            values = [dice(mask, true) for mask, true in zip(result.masks, wanted, strict=True)]
+            values.append(aggregated_jaccard(result.instances(0), truth.nuclei))
+            scores.append(values)
+    nucleus, gland, lymphocyte, aji = np.mean(ours, axis=0)
+    assert min(nucleus, gland) > 0.9
+    assert lymphocyte > 0.75
+    assert aji > 0.75
+    assert (np.mean(ours, axis=0) > np.mean(theirs, axis=0)).all()
+
+
+def test_words_for_other_things_find_nothing(compact):
+    image = immunohistochemistry()
+    prompts = ["bicycle", "fluorescent neuron", "red car", "nucleus"]
+    result = compact.segment(image, prompts, mpp=0.5)
+    assert result.is_present.tolist() == [False, False, False, True]
+    assert not result.masks[:3].any()
+    assert result.instances(3).max() > 50
+
+
+@pytest.mark.skipif(not MANIFEST.is_file(), reason="the shared images are not on this machine")
+@pytest.mark.parametrize(("source", "name"), [("tnbc", "nucleus"), ("glas", "gland")])
+def test_held_out_patients_beat_the_baseline(compact, stain, source, name):
+    records = [r for r in read_manifest(MANIFEST, sources=[source]) if r.split == "validation"]
+    scores = []
+    for record in records[:4]:
+        field = read_field(record, mpp=None)
+        truth = field.targets[name] == 1
+        masks = [m.segment(field.image, name, mpp=field.mpp).masks[0] for m in (compact, stain)]
+        scores.append([dice(mask, truth) for mask in masks])
+    ours, theirs = np.mean(scores, axis=0)
+    assert ours > theirs + 0.05
