@@ -52,8 +52,8 @@ def model_card(
         "",
         f"Licence of the weights: **{card['licence']}**. For research; not a medical device.",
         "",
-        f"Trained for {card['steps']} steps at {card['mpp']} µm/px, seed {card['seed']}, "
-        f"on the train rows of these sources:",
+        f"Trained for {_steps(card)} at {card['mpp']} µm/px, seed {card['seed']}, on the train "
+        "rows of these sources (where no mpp is published, one was assumed):",
         "",
         "| source | licence |",
         "| --- | --- |",
@@ -68,7 +68,7 @@ def model_card(
         f"## Figures on the {evaluation.split} images",
         "",
         "Mean over images [95 % bootstrap interval over images]; images of one patient are not "
-        "independent, so intervals are narrow. A mask counts as a user gets it: thresholded, and "
+        "independent, so the intervals are too narrow. A mask counts as a user gets it: thresholded, and "
         "empty where the prompt is called absent.",
         "",
         *_table(evaluation, baseline),
@@ -80,6 +80,12 @@ def model_card(
         "",
     ]
     return "\n".join(lines)
+
+
+def _steps(card: Mapping[str, Any]) -> str:
+    """Steps of this stage and of those before it."""
+    earlier = sum(int(stage["steps"]) for stage in card.get("history", []))
+    return f"{card['steps']} steps" + (f" after {earlier} of an earlier stage" if earlier else "")
 
 
 def _table(evaluation: Evaluation, baseline: Evaluation | None) -> list[str]:
