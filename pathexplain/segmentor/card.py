@@ -61,15 +61,13 @@ def model_card(
         "",
         f"sha256 of `model.safetensors`: `{config.get('weights_sha256')}`",
         "",
-        "Classes (canonical prompts): "
-        + ", ".join(f"“{name}”" for name in config["classes"])
-        + ".",
+        "Classes (canonical prompts): " + "; ".join(config["classes"]) + ".",
         "",
         f"## Figures on the {evaluation.split} images",
         "",
         "Mean over images [95 % bootstrap interval over images]; images of one patient are not "
-        "independent, so the intervals are too narrow. A mask counts as a user gets it: thresholded, and "
-        "empty where the prompt is called absent.",
+        "independent, so the intervals are too narrow. A mask counts as a user gets it: "
+        "thresholded, and empty where the prompt is called absent.",
         "",
         *_table(evaluation, baseline),
         "",
@@ -83,7 +81,7 @@ def model_card(
 
 
 def _steps(card: Mapping[str, Any]) -> str:
-    """Steps of this stage and of those before it."""
+    """Count the steps of this stage and of those before it."""
     earlier = sum(int(stage["steps"]) for stage in card.get("history", []))
     return f"{card['steps']} steps" + (f" after {earlier} of an earlier stage" if earlier else "")
 
