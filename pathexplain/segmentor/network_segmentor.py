@@ -54,7 +54,8 @@ class NetworkSegmentor:
     Notes
     -----
     A prompt whose object is in the vocabulary is read by the network in its canonical wording, so
-    all synonyms give the same mask; other texts are read as they are.
+    all synonyms give the same mask; other texts are read as they are. Where the prompt names no
+    region and the object was only ever seen in one, that region is taken.
     """
 
     def __init__(
@@ -70,7 +71,13 @@ class NetworkSegmentor:
         nn.Module.to(self._model, device)
         self._tokenizer = tokenizer
         self._device = device
-        self._trained = {record["object"] for record in model.config.classes.values()}
+        records = model.config.classes.values()
+        self._trained = {record["object"] for record in records}
+        self._home = {
+            record["object"]: record["regions"][0]
+            for record in records
+            if len(record.get("regions", ())) == 1
+        }
         self._class_text = self._encode(list(self.classes)).sentence if self.classes else None
         self._described: dict[str, tuple[str, str, float]] = {}
 
@@ -106,7 +113,7 @@ class NetworkSegmentor:
         if prompt.object in self._trained:
             nearest = canonical_text(str(prompt.structure), str(prompt.object))
             return "trained", nearest, 1.0
-        wording = _wording(prompt)
+        wording = self._wording(prompt)
         if wording not in self._described:
             self._described[wording] = self._nearest(wording)
         return self._described[wording]
@@ -157,7 +164,7 @@ class NetworkSegmentor:
         """
         check_image(image, mpp)
         parsed = as_prompts(prompts)
-        text = self._encode([_wording(prompt) for prompt in parsed])
+        text = self._encode([self._wording(prompt) for prompt in parsed])
         resized = _resize(image, mpp / self.mpp)
         planes, presence = self._predict(resized, text)
         maps = _restore(planes, image.shape[:2])
@@ -175,6 +182,13 @@ class NetworkSegmentor:
             ),
             trained=tuple(self.describe(prompt)[0] for prompt in parsed),
         )
+
+    def _wording(self, prompt: Prompt) -> str:
+        """Word a prompt as the network reads it: canonically where the object is known."""
+        if prompt.object is None or prompt.structure is None:
+            return prompt.text
+        region = prompt.region or self._home.get(prompt.object)
+        return canonical_text(prompt.structure, prompt.object, region)
 
     @torch.inference_mode()
     def _encode(self, phrases: list[str]) -> EncodedText:
@@ -216,13 +230,6 @@ class NetworkSegmentor:
         return full[0, :, :height, :width].sigmoid().cpu(), output.presence[
             0
         ].float().sigmoid().cpu()
-
-
-def _wording(prompt: Prompt) -> str:
-    """Word a prompt as the network reads it: canonically where the object is known."""
-    if prompt.object is not None and prompt.structure is not None:
-        return canonical_text(prompt.structure, prompt.object, prompt.region)
-    return prompt.text
 
 
 def _device(name: str) -> torch.device:

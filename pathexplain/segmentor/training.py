@@ -176,11 +176,12 @@ def _start(
 
 
 def _joined(earlier: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """Classes of both stages, each with all sources that taught it."""
+    """Classes of both stages, each with all sources and regions that taught it."""
     joined = dict(earlier)
     for prompt, record in new.items():
-        known = joined.get(prompt, record)
-        joined[prompt] = record | {"sources": sorted({*known["sources"], *record["sources"]})}
+        known = joined.get(prompt, {})
+        both = {key: sorted({*known.get(key, ()), *record[key]}) for key in ("sources", "regions")}
+        joined[prompt] = record | both
     return joined
 
 
@@ -194,18 +195,21 @@ def _weights(package: str) -> Path:
 
 
 def _classes(fields: dict[str, list[Field]]) -> dict[str, dict[str, object]]:
-    """Canonical prompt of every class that the data teach, with its sources."""
+    """Canonical prompt of every class that the data teach, with its sources and regions."""
     taught: dict[str, set[str]] = {}
+    regions: dict[str, set[str]] = {}
     for source, members in fields.items():
         for field in members:
             for name, plane in field.targets.items():
                 if (plane == 1).any():
                     taught.setdefault(name, set()).add(source)
+                    regions.setdefault(name, set()).add(field.record.region)
     return {
         canonical_text(OBJECTS[name].structure, name): {
             "object": name,
             "structure": OBJECTS[name].structure,
             "sources": sorted(sources),
+            "regions": sorted(regions[name]),
         }
         for name, sources in sorted(taught.items())
     }

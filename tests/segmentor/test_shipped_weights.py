@@ -57,6 +57,21 @@ def test_phantoms_of_unseen_seeds_beat_the_baseline(compact, stain):
     assert (np.mean(ours, axis=0) > np.mean(theirs, axis=0)).all()
 
 
+def test_every_wording_of_a_known_object_gives_one_mask_and_other_objects_another(compact):
+    wordings = ["TILs", "lymphocytes", "Lymphocyte nuclei", "nuclei-level lymphocyte", "epithelial"]
+    *same, other = compact.segment(immunohistochemistry(), wordings, mpp=0.5).probabilities
+    for plane in same[1:]:
+        np.testing.assert_array_equal(plane, same[0])
+    assert not np.array_equal(other, same[0])
+
+
+def test_without_a_region_the_only_one_an_object_was_taught_in_is_taken(compact):
+    wordings = ["glomerulus", "glomeruli in kidney", "glomeruli of the colon"]
+    planes = compact.segment(immunohistochemistry(), wordings, mpp=0.5).probabilities
+    np.testing.assert_array_equal(planes[0], planes[1])
+    assert not np.array_equal(planes[0], planes[2])
+
+
 def test_words_for_other_things_find_nothing(compact):
     image = immunohistochemistry()
     prompts = ["bicycle", "fluorescent neuron", "red car", "nucleus"]
