@@ -415,15 +415,18 @@ def test_the_analyses_hand_over_their_options(
     table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made: dict[str, dict[str, Any]] = {}
+    runs: list[Path] = []
+
+    def write_report(_: object, folder: Path, *, run: Path) -> tuple[Path, Path]:
+        runs.append(run)
+        return folder / "j", folder / "h"
 
     def note_call(name: str) -> Any:
         return lambda _, **options: made.setdefault(name, options)
 
     monkeypatch.setattr("pathexplain.diagnosis.importance", note_call("importance"))
     monkeypatch.setattr("pathexplain.prognosis.survival", note_call("survival"))
-    monkeypatch.setattr(
-        "pathexplain.report.write_report", lambda _, folder: (folder / "j", folder / "h")
-    )
+    monkeypatch.setattr("pathexplain.report.write_report", write_report)
     columns = ["--clinical-columns", "diagnosis,time_months,event,nucleus.shape.area_um2.mean"]
     words = ["importance", str(table), "--target", "diagnosis", "--groups", "site", "--seed", "3"]
     assert main([*words, "--covariates", "a, b", "--covariates", "c", *columns]) == 0
@@ -445,6 +448,7 @@ def test_the_analyses_hand_over_their_options(
         "strata": "site",
         "seed": 0,
     }
+    assert runs == [table, table]
 
 
 def test_a_column_that_is_not_there_is_named(

@@ -13,9 +13,12 @@ from pathexplain.extraction import extract
 from pathexplain.phantom import cohort, write_cohort
 from pathexplain.report.exemplars import pick_exemplars
 from pathexplain.report.gallery import RunFolder, exemplar_section
+from pathexplain.report.writing import write_report
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pathexplain.prognosis.result import SurvivalResult
 
 PROMPTS = """\
 version: 1
@@ -78,3 +81,30 @@ def test_each_row_holds_different_patients(run: RunFolder) -> None:
 
 def test_unknown_features_give_an_empty_section(run: RunFolder) -> None:
     assert "No exemplars can be shown" in exemplar_section(run, ["a.b.c.d"]).body
+
+
+def test_the_report_of_a_run_shows_the_cells_behind_its_features(
+    run: RunFolder, survival_result: SurvivalResult, tmp_path: Path
+) -> None:
+    _, with_run = write_report(survival_result, tmp_path, run=run.path)
+    assert "The cells behind the features" in with_run.read_text(encoding="utf-8")
+    _, alone = write_report(survival_result, tmp_path, run=tmp_path)
+    assert "The cells behind the features" not in alone.read_text(encoding="utf-8")
+
+
+def test_a_run_knows_whose_each_slide_is(tmp_path: Path) -> None:
+    images = write_cohort(cohort(4, seed=1, shape_px=(64, 64)), tmp_path)
+    (tmp_path / "p.yaml").write_text(PROMPTS, encoding="utf-8")
+    owners = {image.stem: f"patient {index // 2}" for index, image in enumerate(images)}
+    rows = "".join(f"{slide},{patient}\n" for slide, patient in owners.items())
+    (tmp_path / "owners.csv").write_text("slide_id,patient_id\n" + rows, encoding="utf-8")
+    extract(
+        images,
+        prompts=tmp_path / "p.yaml",
+        out=tmp_path / "run",
+        segmentor="stain",
+        mpp=0.5,
+        patients=tmp_path / "owners.csv",
+    )
+    slides = RunFolder(tmp_path / "run").slides
+    assert {name: slide.patient for name, slide in slides.items()} == owners
