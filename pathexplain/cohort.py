@@ -186,7 +186,10 @@ def _by_patient(table: pd.DataFrame, patient: str, source: str) -> pd.DataFrame:
     """Index a table by patient id, and refuse empty and repeated ids."""
     if patient not in table:
         columns = ", ".join(map(str, table.columns[:20]))
-        message = f"{source} has no column {patient!r} with patient ids; its columns: {columns}"
+        message = (
+            f"{source} has no column {patient!r} with patient ids; name the one that has them "
+            f"(patient=, --patient) among: {columns}"
+        )
         raise CohortError(message, path=source)
     if table[patient].isna().any():
         row = int(table[patient].isna().to_numpy().argmax()) + 2

@@ -34,6 +34,7 @@ _SUFFIX_UNITS = (
 _UNIT_SIGNS = {
     "1": "",
     "none": "",
+    "unknown": "",
     "dimensionless": "",
     "count": "",
     "um": "µm",
