@@ -54,8 +54,8 @@ PROMPTS_YAML = """\
 version: 1
 mpp: 0.5
 prompts:
-  - {name: nucleus, structure: nuclei, object: nucleus, region: colon, min_area_um2: 8}
-  - {name: lymphocyte, structure: nuclei, object: lymphocyte, region: colon, min_area_um2: 8}
+  - {name: nucleus, structure: nuclei, object: nucleus, region: colon}
+  - {name: lymphocyte, structure: nuclei, object: lymphocyte, region: colon}
 features: [shape, stain]
 """
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import FrozenInstanceError
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -357,3 +358,20 @@ def test_importing_prompts_loads_nothing_heavy() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "least"),
+    [
+        ("lymphocytes", {}, 8.0),
+        ("gland in colon", {}, 200.0),
+        ("gland in colon", {"kind": "region"}, 0.0),
+        ("tumor", {}, 0.0),
+        ("lymphocytes", {"min_area_um2": 0.0}, 0.0),
+        ("bicycle", {"kind": "instances"}, 0.0),
+    ],
+)
+def test_specks_are_left_out_of_counted_objects_unless_told(
+    text: str, options: dict[str, Any], least: float
+) -> None:
+    assert Prompt.from_text(text, **options).min_area_um2 == least

@@ -26,9 +26,23 @@ COHORT_FILE = "cohort.h5ad"
 
 
 def write_tables(
-    out: Path, manifest: Manifest, patients: PatientTable, *, about: Mapping[str, Any]
+    out: Path,
+    manifest: Manifest,
+    patients: PatientTable,
+    *,
+    about: Mapping[str, Any],
+    warnings: Sequence[str] = (),
 ) -> tuple[Path | None, tuple[str, ...]]:
     """Write both tables from every slide that is done.
+
+    Parameters
+    ----------
+    out, manifest, patients
+        The run folder, what it holds, and whose the slides are.
+    about : mapping
+        Goes into the tables.
+    warnings : sequence of str
+        Known already; those about patients are added.
 
     Returns
     -------
@@ -38,7 +52,7 @@ def write_tables(
         What a reader of the tables must know.
     """
     done = [record for record in manifest.slides.values() if record.status == "done"]
-    warnings = _warnings(patients)
+    warnings = (*warnings, *_warnings(patients))
     if not done:
         return None, warnings
     manifest.run = {**manifest.run, "warnings": list(warnings)}

@@ -144,7 +144,13 @@ def extract(  # noqa: PLR0913 - the options of the command, all but one by keywo
         else _attempt(run, manifest, path, slide_id, fingerprints[slide_id])
         for slide_id, path in found.items()
     )
-    cohort, warnings = write_tables(folder, manifest, known_patients, about=manifest.run)
+    cohort, warnings = write_tables(
+        folder,
+        manifest,
+        known_patients,
+        about=manifest.run,
+        warnings=_unknown_words(prompt_set, model),
+    )
     for warning in warnings:
         logger.warning("%s", warning)
     return RunSummary(folder, statuses, cohort, warnings)
@@ -167,6 +173,19 @@ def _load(segmentor: str | Path | Segmentor | None, prompts: PromptSet, device: 
     """Take the given segmentor, or load it by name."""
     chosen = segmentor or prompts.segmentor or DEFAULT_SEGMENTOR
     return load_segmentor(chosen, device=device) if isinstance(chosen, str | Path) else chosen
+
+
+def _unknown_words(prompts: PromptSet, model: Segmentor) -> tuple[str, ...]:
+    """Warn of prompts that a trained segmentor never saw; one without weights saw none."""
+    if model.weights_sha256 is None:
+        return ()
+    described = [(prompt, *model.describe(prompt)) for prompt in prompts.prompts]
+    return tuple(
+        f"prompt {prompt.name!r} ({prompt.text!r}) is {state} in segmentor {model.name!r}; its "
+        f"nearest class is {nearest!r} (similarity {similarity:.2f}); look at its masks"
+        for prompt, state, nearest, similarity in described
+        if state != "trained"
+    )
 
 
 def _fingerprint(path: Path) -> str | None:

@@ -46,6 +46,9 @@ RESERVED_NAMES = ("objects", "slide", "thumbnail")
 RESERVED_ENDING = "_labels"
 """Ending of a slide store's label images, of which there is one a prompt."""
 
+LEAST_AREA_UM2 = {"nuclei": 8.0, "cell": 8.0, "tissue": 200.0}
+"""Smaller objects are specks, um2: half of a small lymphocyte's nucleus, a fraction of a gland."""
+
 _NAME = re.compile(NAME_PATTERN + r"\Z")
 
 
@@ -141,13 +144,15 @@ class Prompt:
         name: str | None = None,
         kind: Kind | None = None,
         threshold: float = 0.5,
-        min_area_um2: float = 0.0,
+        min_area_um2: float | None = None,
         paraphrases: Iterable[str] = (),
     ) -> Prompt:
         """Make a prompt from free words; name, parts and kind come from the vocabulary.
 
         `text` is kept as written. An object outside the vocabulary is allowed: it has no
-        `object`, its name comes from its words and its kind is "region".
+        `object`, its name comes from its words and its kind is "region". Without a
+        `min_area_um2`, objects too small to be one of their structure are specks
+        (`LEAST_AREA_UM2`); 0 keeps them. Regions keep everything.
 
         Examples
         --------
@@ -161,13 +166,17 @@ class Prompt:
             raise ConfigError(message)
         parsed = parse_text(text)
         term = parsed.term
+        chosen = kind if kind is not None else term.kind if term else "region"
+        if min_area_um2 is None:
+            level = parsed.structure if chosen == "instances" else None
+            min_area_um2 = LEAST_AREA_UM2[level] if level is not None else 0.0
         return cls(
             name=name if name is not None else _name_from(term.name if term else parsed.object),
             text=text,
             structure=parsed.structure,
             object=term.name if term else None,
             region=parsed.region,
-            kind=kind if kind is not None else term.kind if term else "region",
+            kind=chosen,
             threshold=threshold,
             min_area_um2=min_area_um2,
             paraphrases=tuple(paraphrases),
@@ -183,7 +192,7 @@ class Prompt:
         name: str | None = None,
         kind: Kind | None = None,
         threshold: float = 0.5,
-        min_area_um2: float = 0.0,
+        min_area_um2: float | None = None,
         paraphrases: Iterable[str] = (),
     ) -> Prompt:
         """Make a prompt from the parts of the paper's label grammar.

@@ -60,8 +60,11 @@ class PromptEntry(BaseModel):
         json_schema_extra={"enum": ["region", "instances"]},
     )
     threshold: float = Field(0.5, gt=0, lt=1, description="Probability above which a pixel is in.")
-    min_area_um2: float = Field(
-        0.0, ge=0, allow_inf_nan=False, description="Least area of an object, um2."
+    min_area_um2: float | None = Field(
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="Least area of an object, um2. Default: by structure for instances, else 0.",
     )
     paraphrases: list[Text] = Field([], description="Other wordings, for checks of robustness.")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pathexplain.errors import SegmentationError
-from pathexplain.segmentor.instances import SMOOTHING_UM, drop_small, split_instances
+from pathexplain.segmentor.instances import SPLITTING, split_instances
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,15 +84,16 @@ class Segmentation:
         return np.stack([self._mask(index) for index in range(len(self.prompts))])
 
     def _mask(self, index: int) -> NDArray[np.bool_]:
-        """One plane of `masks`."""
+        """One plane of `masks`: what `instances` keeps, where there is a least area."""
+        if self.prompts[index].min_area_um2 > 0:
+            return self.instances(index) > 0
+        return self._thresholded(index)
+
+    def _thresholded(self, index: int) -> NDArray[np.bool_]:
+        """Pixels above the prompt's threshold, none where the prompt is absent."""
         if not self.is_present[index]:
             return np.zeros(self.probabilities.shape[1:], bool)
-        prompt = self.prompts[index]
-        mask = np.asarray(self.probabilities[index] >= prompt.threshold)
-        if prompt.min_area_um2 > 0:
-            components = split_instances(mask, None, mpp=self.mpp)
-            return drop_small(components, mpp=self.mpp, min_area_um2=prompt.min_area_um2) > 0
-        return mask
+        return np.asarray(self.probabilities[index] >= self.prompts[index].threshold)
 
     def instances(self, index: int) -> NDArray[np.int32]:
         """Separate objects of one prompt.
@@ -117,9 +118,9 @@ class Segmentation:
             raise SegmentationError(message)
         prompt = self.prompts[index]
         return split_instances(
-            self._mask(index),
+            self._thresholded(index),
             self.interiors[index],
             mpp=self.mpp,
-            smoothing_um=SMOOTHING_UM[prompt.structure or "tissue"],
+            splitting=SPLITTING[prompt.structure or "tissue"],
             min_area_um2=prompt.min_area_um2,
         )

@@ -350,3 +350,14 @@ def test_the_stain_segmentor_by_name(save, spots, tmp_path):
     )
     assert summary.exit_code == 0
     assert read_attributes(summary.slides[0].store)["prompts"]["nucleus"]["trained"] == "untrained"
+
+
+def test_words_that_a_trained_segmentor_never_saw_are_said(save, spots, run, segmentor):
+    segmentor.weights_sha256 = "0" * 64
+    segmentor.describe = lambda prompt: (
+        ("untrained", "disk", 0.25) if prompt.name == "cell" else ("trained", prompt.name, 1.0)
+    )
+    summary = run(save("a", spots))
+    (said,) = [warning for warning in summary.warnings if "untrained" in warning]
+    assert "prompt 'cell' ('cells') is untrained in segmentor 'color'" in said
+    assert "nearest class is 'disk' (similarity 0.25)" in said

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pathexplain.prompts import Prompt
 from pathexplain.segmentor.instances import drop_small, split_instances
+from pathexplain.segmentor.segmentation import Segmentation
 
 
 def disks(centres, radius=9, shape=(64, 96)):
@@ -53,3 +55,22 @@ def test_empty_mask_gives_no_object():
     labels = split_instances(np.zeros((5, 5), bool), None, mpp=1.0)
     assert labels.dtype == np.int32
     assert labels.max() == 0
+
+
+def test_masks_hold_what_instances_keep():
+    interior = disks([(30, 30)])
+    interior[5:7, 5:7] = 0.9
+    for prompt, left in (
+        (Prompt.from_text("nucleus"), 1),
+        (Prompt(name="n", text="n", kind="instances"), 2),
+    ):
+        result = Segmentation(
+            prompts=(prompt,),
+            probabilities=(interior[None] > 0).astype(np.float32),
+            presence=np.ones(1, np.float32),
+            mpp=0.5,
+            interiors=(interior,),
+            trained=("trained",),
+        )
+        assert result.instances(0).max() == left
+        assert np.array_equal(result.masks[0], result.instances(0) > 0)
