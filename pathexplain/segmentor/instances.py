@@ -22,7 +22,7 @@ __all__ = ["SPLITTING", "Splitting", "drop_small", "split_instances"]
 
 @dataclass(frozen=True)
 class Splitting:
-    """How an interior map becomes markers; chosen on held-out patients of the training sources.
+    """How an interior map becomes markers; chosen on validation and some GlaS training images.
 
     `smoothing_um` is a Gaussian sigma, of the order of a tenth of an object's width; an object is
     marked where the smoothed depth exceeds `marker_level`.
