@@ -128,9 +128,12 @@ def config_inputs(
     Returns
     -------
     dict of str to str
-        Keys "prompts", "segmentor", "options", "features" and "format".
+        Keys "prompts", "segmentor", "splitting", "options", "features" and "format".
     """
     from pathexplain.features import FAMILIES
+    from pathexplain.features.summaries import STATISTICS, TOTALS
+    from pathexplain.segmentor.instances import SPLITTING
+    from pathexplain.segmentor.segmentation import PRESENCE_THRESHOLD
 
     columns = {
         name: [
@@ -138,12 +141,18 @@ def config_inputs(
         ]
         for name in prompts.features
     }
+    summaries = [
+        *((total.name, total.formula) for total in TOTALS),
+        *((statistic.name, statistic.definition, statistic.minimum) for statistic in STATISTICS),
+    ]
+    split = {name: (how.smoothing_um, how.marker_level) for name, how in SPLITTING.items()}
     measured = {"mpp": prompts.mpp, "prompts": prompts.prompts, "features": prompts.features}
     return {
         "prompts": sha256_json(measured),
         "segmentor": f"{segmentor.name} {segmentor.weights_sha256 or 'without weights'}",
         "options": sha256_json(dict(options)),
-        "features": sha256_json(columns),
+        "splitting": sha256_json([PRESENCE_THRESHOLD, split]),
+        "features": sha256_json([columns, summaries]),
         "format": str(STORE_VERSION),
     }
 
@@ -152,8 +161,9 @@ _WORDS = {
     "slide": "the slide file",
     "prompts": "the prompts, their mpp or their feature families",
     "segmentor": "the segmentor or its weights",
+    "splitting": "how masks are split into objects",
     "options": "the options (mpp of the slides, tile size)",
-    "features": "the definitions of the features",
+    "features": "the definitions of the features or of their summaries",
     "format": "the store format",
 }
 

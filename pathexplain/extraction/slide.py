@@ -122,6 +122,9 @@ def extract_slide(
         tissue_area_mm2=area_mm2,
         families=prompts.features,
         kinds={prompt.name: prompt.kind for prompt in prompts.prompts},
+        area_shares={
+            item.prompt.name: tissue.covered_share(item.labels, mpp=prompts.mpp) for item in results
+        },
     )
     return SlideResult(
         slide_id=slide.slide_id,

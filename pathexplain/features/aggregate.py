@@ -74,6 +74,7 @@ def aggregate_slide(
     tissue_area_mm2: float,
     families: Iterable[str] | None = None,
     kinds: Mapping[str, str] | None = None,
+    area_shares: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
     """Summarize the objects of one slide, prompt by prompt.
 
@@ -91,6 +92,10 @@ def aggregate_slide(
         Default: those found in `objects`, or all where there are no objects at all.
     kinds : mapping of prompt name to {"instances", "region"}, optional
         Overrides what the `ObjectFeatures` say; a prompt that neither tells is "instances".
+    area_shares : mapping of prompt name to float in [0, 1], optional
+        Share of the tissue that each prompt covers, measured on the tissue mask. Without it the
+        share is the sum of areas over the tissue area, and NaN where that exceeds 1: objects that
+        reach out of the tissue (lumens, the slide's edge) then cannot be told apart.
 
     Returns
     -------
@@ -137,7 +142,8 @@ def aggregate_slide(
         given = objects.get(prompt)
         _check_state(prompt, state, given)
         kind = _kind_of(given, (kinds or {}).get(prompt))
-        rows += _prompt_rows(prompt, state, given, kind, chosen, tissue_area_mm2)
+        share = (area_shares or {}).get(prompt)
+        rows += _prompt_rows(prompt, state, given, kind, chosen, tissue_area_mm2, share)
     names = [row.name for row in rows]
     table = {
         "value": np.array([row.value for row in rows], float),
@@ -267,6 +273,7 @@ def _prompt_rows(
     kind: str,
     families: tuple[str, ...],
     tissue_area_mm2: float,
+    area_share: float | None,
 ) -> list[_Row]:
     """All rows of one prompt."""
     names = feature_names(prompt, families=families, kind=kind)
@@ -282,7 +289,7 @@ def _prompt_rows(
     if missing:
         message = f"prompt {prompt}: the objects lack {missing[:3]}; measure the same families"
         raise FeatureError(message, prompt=prompt)
-    rows = _total_rows(prompt, frame, tissue_area_mm2)
+    rows = _total_rows(prompt, frame, tissue_area_mm2, area_share)
     cut = np.zeros(len(frame), bool)
     if kind == "instances" and "touches_border" in frame:
         cut = frame["touches_border"].to_numpy(bool)
@@ -293,17 +300,27 @@ def _prompt_rows(
     return rows
 
 
-def _total_rows(prompt: str, frame: pd.DataFrame, tissue_area_mm2: float) -> list[_Row]:
-    """Count, density and share of tissue; the share is NaN when areas were not measured."""
+def _total_rows(
+    prompt: str, frame: pd.DataFrame, tissue_area_mm2: float, area_share: float | None
+) -> list[_Row]:
+    """Count, density and share of tissue."""
     n = len(frame)
-    share, reason = float("nan"), "shape was not measured"
-    if "shape.area_um2" in frame:
-        share, reason = float(frame["shape.area_um2"].sum()) * 1e-6 / tissue_area_mm2, ""
-    values = ((float(n), ""), (n / tissue_area_mm2, ""), (share, reason))
+    share = _area_share(frame, tissue_area_mm2) if area_share is None else (area_share, "")
+    values = ((float(n), ""), (n / tissue_area_mm2, ""), share)
     return [
         _Row(f"{prompt}.aggregate.{total.name}.total", value, n, why)
         for total, (value, why) in zip(TOTALS, values, strict=True)
     ]
+
+
+def _area_share(frame: pd.DataFrame, tissue_area_mm2: float) -> tuple[float, str]:
+    """Sum of areas over tissue area, with the reason where that is no share."""
+    if "shape.area_um2" not in frame:
+        return float("nan"), "shape was not measured"
+    share = float(frame["shape.area_um2"].sum()) * 1e-6 / tissue_area_mm2
+    if share > 1:
+        return float("nan"), f"objects cover {share:.3g} times the tissue: they reach out of it"
+    return share, ""
 
 
 def _summary_rows(name: str, values: NDArray[np.float64]) -> list[_Row]:

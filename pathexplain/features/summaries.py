@@ -75,7 +75,7 @@ TOTALS: tuple[Total, ...] = (
         "area_share",
         "1",
         "Share of the tissue that the objects cover (merging does not change it)",
-        "sum of areas / tissue area",
+        "tissue under the objects / tissue area",
     ),
 )
 """What a slide says of a prompt as a whole, as `{prompt}.aggregate.{name}.total`."""

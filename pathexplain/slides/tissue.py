@@ -30,6 +30,7 @@ SIGNAL_LIMITS = (0.05, 0.08)
 # Small slides are looked at more finely, so that their longer side has this many pixels.
 LEAST_SIDE_PX = 256
 SMOOTHING_UM = 6.0
+STRIP_ROWS = 512
 CLOSING_UM = 12.0
 LARGEST_HOLE_MM2 = 0.05
 SMALLEST_SPECK_MM2 = 0.02
@@ -83,6 +84,39 @@ class Tissue:
         columns = _overlap(x0_um / self.mpp, x1_um / self.mpp, self.mask.shape[1])
         covered = float(rows[1] @ self.mask[rows[0], columns[0]] @ columns[1])
         return min(covered * self.mpp**2 / ((y1_um - y0_um) * (x1_um - x0_um)), 1.0)
+
+    def covered_share(self, labels: NDArray[np.int32], *, mpp: float) -> float:
+        """Share of the tissue that lies under objects; NaN without tissue.
+
+        Parameters
+        ----------
+        labels : (H, W) int32
+            Of the whole slide, 0 is background.
+        mpp : float
+            um a pixel of `labels`, > 0.
+
+        Examples
+        --------
+        An object over half of the tissue and over as much glass covers half of the tissue:
+
+        >>> mask = np.zeros((4, 4), dtype=bool)
+        >>> mask[:, :2] = True
+        >>> tissue = Tissue(mask, np.zeros((4, 4, 3), dtype=np.uint8), mpp=8.0)
+        >>> labels = np.zeros((8, 8), np.int32)
+        >>> labels[:4] = 1
+        >>> tissue.covered_share(labels, mpp=4.0)
+        0.5
+        """
+        rows, columns = (
+            np.minimum((np.arange(n) + 0.5) * mpp / self.mpp, limit - 1).astype(np.int64)
+            for n, limit in zip(labels.shape, self.mask.shape, strict=True)
+        )
+        n_tissue = n_covered = 0
+        for top in range(0, len(rows), STRIP_ROWS):
+            inside = self.mask[rows[top : top + STRIP_ROWS, None], columns]
+            n_tissue += int(inside.sum())
+            n_covered += int((inside & (labels[top : top + STRIP_ROWS] > 0)).sum())
+        return n_covered / n_tissue if n_tissue else float("nan")
 
 
 def find_tissue(slide: Slide, *, mpp: float = 8.0) -> Tissue:

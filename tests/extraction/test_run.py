@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 
@@ -361,3 +362,42 @@ def test_words_that_a_trained_segmentor_never_saw_are_said(save, spots, run, seg
     (said,) = [warning for warning in summary.warnings if "untrained" in warning]
     assert "prompt 'cell' ('cells') is untrained in segmentor 'color'" in said
     assert "nearest class is 'disk' (similarity 0.25)" in said
+
+
+def test_objects_over_glass_never_cover_more_than_the_tissue(save, run, segmentor):
+    image = np.full((512, 512, 3), 245, np.uint8)
+    rng = np.random.default_rng(0)
+    pink = np.array((215, 140, 185))
+    image[:, :200] = np.clip(rng.normal(pink, 12, (512, 200, 3)), 0, 255)
+    inner = segmentor.segment
+
+    def cover_all(pixels, prompts, *, mpp):
+        result = inner(pixels, prompts, mpp=mpp)
+        everywhere = np.ones_like(result.probabilities)
+        return dataclasses.replace(
+            result, probabilities=everywhere, presence=np.ones(len(everywhere), np.float32)
+        )
+
+    segmentor.segment = cover_all
+    summary = run(save("half", image))
+    slides = anndata.read_h5ad(summary.out / "slides.h5ad")
+    objects = objects_of(summary)
+    covered = objects[objects.obs["prompt"] == "area", "shape.area_um2"].X.sum() * 1e-6
+    assert covered > 1.5 * float(slides.obs["tissue_area_mm2"].iloc[0])
+    assert float(slides[:, "area.aggregate.area_share.total"].X[0, 0]) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("place", "changed", "said"),
+    [
+        ("pathexplain.features.summaries.TOTALS", (), "definitions of the features"),
+        ("pathexplain.features.summaries.STATISTICS", (), "definitions of the features"),
+        ("pathexplain.segmentor.instances.SPLITTING", {}, "how masks are split"),
+    ],
+)
+def test_changed_definitions_are_noticed(save, spots, run, monkeypatch, place, changed, said):
+    slide = save("a", spots)
+    run(slide)
+    monkeypatch.setattr(place, changed)
+    with pytest.raises(ConfigError, match=said):
+        run(slide)

@@ -232,3 +232,14 @@ def test_series_serve_as_mappings():
         tissue_area_mm2=pd.Series({"S1": 1.0, "S2": 1.0}),
     )
     assert result.table.loc["P"].tolist() == [2.0]
+
+
+def test_a_share_above_one_is_undefined_unless_it_was_measured_on_the_tissue():
+    frame = pd.DataFrame({"shape.area_um2": [3e6]}).reindex(columns=FAMILIES["shape"].names)
+    options = {"states": {"a": "present"}, "tissue_area_mm2": 2.0, "families": ["shape"]}
+    alone = aggregate_slide({"a": frame}, **options)
+    assert np.isnan(alone.loc["a.aggregate.area_share.total", "value"])
+    assert "1.5 times the tissue" in alone.loc["a.aggregate.area_share.total", "reason"]
+    measured = aggregate_slide({"a": frame}, area_shares={"a": 0.8}, **options)
+    assert measured.loc["a.aggregate.area_share.total", "value"] == 0.8
+    assert measured.loc["a.aggregate.n.total", "value"] == 1
