@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,8 +91,7 @@ def run_demo(
     seed : int
         Same seed, same cohort and same numbers.
     segmentor : str or Segmentor, optional
-        By default the weights that ship with the package; without them color deconvolution, and
-        the report says so.
+        By default "compact", the weights that ship with the package.
     progress : callable, optional
         Called with one line of text at the start of each stage.
 
@@ -108,7 +106,7 @@ def run_demo(
     made = cohort(n_patients, seed=seed)
     images = write_cohort(made, folder / "images")
     prompts = write_text(folder / "prompts.yaml", PROMPTS_YAML)
-    name = segmentor if segmentor is not None else _default_segmentor()
+    name = segmentor if segmentor is not None else "compact"
     model = load_segmentor(name) if isinstance(name, str) else name
     say(f"segmenting and measuring {len(images)} fields with {model.name!r}")
     run = extract(
@@ -145,12 +143,6 @@ def real_tissue() -> np.ndarray[Any, np.dtype[np.uint8]]:
     from skimage import data
 
     return np.asarray(data.immunohistochemistry(), dtype=np.uint8)
-
-
-def _default_segmentor() -> str:
-    """Name the shipped network, or color deconvolution where no weights are installed."""
-    weights = files("pathexplain.segmentor") / "weights" / "compact" / "model.safetensors"
-    return "compact" if weights.is_file() else "stain"
 
 
 def _silent(_line: str) -> None:
