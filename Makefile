@@ -46,7 +46,6 @@ pytest: $(VENV)/dev ## tests, doctests and README blocks
 
 train-compact: $(VENV)/dev ## train the compact segmentor anew (hours; needs the data that training/*.yaml name)
 	$(BIN)/pip install -q -c constraints.txt ".[train]"
-	$(BIN)/pathexplain train training/first-stage.yaml
 	$(BIN)/pathexplain train training/compact.yaml
 
 wheel: $(VENV)/dev ## build dist/*.whl

@@ -26,6 +26,8 @@ class PathExplainConfig(PreTrainedConfig):
         Learnable queries, and layers and heads of the prompt decoder.
     pyramid_channels : tuple of int
         Widths of the pixel decoder at strides 2, 4, 8, 16, 32.
+    n_refinements : int
+        Further convolutions at stride 2.
     text_hidden_size, text_layers, text_heads, text_vocabulary, text_length : int
         The BERT-like text encoder, and the longest prompt in word pieces.
     mpp : float
@@ -51,10 +53,11 @@ class PathExplainConfig(PreTrainedConfig):
         n_layers: int = 2,
         n_heads: int = 6,
         pyramid_channels: tuple[int, ...] = (48, 64, 96, 128, 160),
+        n_refinements: int = 1,
         text_hidden_size: int = 384,
-        text_layers: int = 3,
+        text_layers: int = 2,
         text_heads: int = 12,
-        text_vocabulary: int = 8192,
+        text_vocabulary: int = 5120,
         text_length: int = 24,
         mpp: float = 0.5,
         classes: dict[str, Any] | None = None,
@@ -67,6 +70,7 @@ class PathExplainConfig(PreTrainedConfig):
         self.n_layers = n_layers
         self.n_heads = n_heads
         self.pyramid_channels = list(pyramid_channels)
+        self.n_refinements = n_refinements
         self.text_hidden_size = text_hidden_size
         self.text_layers = text_layers
         self.text_heads = text_heads

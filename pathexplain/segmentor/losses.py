@@ -20,6 +20,7 @@ __all__ = ["Losses", "interior_loss", "mask_loss", "presence_loss", "total_loss"
 
 PRESENCE_WEIGHT = 0.3
 INTERIOR_WEIGHT = 1.0
+ABSENT_WEIGHT = 0.3
 _SMOOTH = 1.0
 
 
@@ -46,6 +47,9 @@ class Losses:
 def mask_loss(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Cross-entropy over known pixels, and 1 - soft Dice over prompts that have positives.
 
+    In the mean cross-entropy a prompt without positives weighs `ABSENT_WEIGHT`: there are many,
+    and they are easy.
+
     Parameters
     ----------
     logits : (B, K, H, W) float
@@ -69,7 +73,9 @@ def mask_loss(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     overlap = 2 * (probability * truth).sum((2, 3)) + _SMOOTH
     dice = 1 - overlap / (probability.sum((2, 3)) + truth.sum((2, 3)) + _SMOOTH)
     has_positive = (truth.sum((2, 3)) > 0).to(logits.dtype)
-    return per_prompt.mean(), (dice * has_positive).sum() / has_positive.sum().clamp_min(1)
+    weight = ABSENT_WEIGHT + (1 - ABSENT_WEIGHT) * has_positive
+    mean_entropy = (per_prompt * weight).sum() / weight.sum()
+    return mean_entropy, (dice * has_positive).sum() / has_positive.sum().clamp_min(1)
 
 
 def presence_loss(logits: Tensor, presence: Tensor) -> Tensor:

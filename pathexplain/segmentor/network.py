@@ -110,7 +110,7 @@ class PathExplainModel(PreTrainedModel):
         super().__init__(config)
         width, channels = config.hidden_size, config.pyramid_channels
         self.encoder = EfficientNetLite()
-        self.pixel_decoder = PixelDecoder(channels)
+        self.pixel_decoder = PixelDecoder(channels, config.n_refinements)
         self.pixel_head = nn.Conv2d(channels[0], config.mask_size, 1)
         self.interior_head = nn.Conv2d(channels[0], 2, 1)
         self.token_heads = nn.ModuleList(nn.Linear(channels[level], width) for level in (3, 4))

@@ -35,8 +35,8 @@ _STAINS /= np.linalg.norm(_STAINS, axis=1, keepdims=True)
 _UNMIX = np.linalg.inv(_STAINS).astype(np.float32)
 _MIN_POSITIVE_PX = 12
 _MAX_UNKNOWN = 0.05
-_WIDE_SCALE = {"camelyon": (0.6, 1.5), "ebhi": (0.7, 1.4), "dsb2018": (0.7, 1.4)}
-_SCALE = (0.78, 1.28)
+_WIDE_SCALE = {"camelyon": (0.6, 1.5)}
+_SCALE = (0.75, 1.35)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +68,7 @@ def draw_batch(
     batch_size: int,
     crop_px: int,
     n_prompts: int,
+    is_wide: bool = False,
 ) -> Batch:
     """Draw the batch of one step: sources by weight, then images, places and prompts.
 
@@ -76,10 +77,14 @@ def draw_batch(
     fields : mapping of source to its fields
     words : sequence of str
         Everyday words, asked for as things that are not there.
+    is_wide : bool
+        Draw sources by their `wide_weight`: those whose objects need a wide view.
     """
     rng = np.random.default_rng([seed, step])
     names = list(fields)
-    weights = np.array([SOURCES[name].weight for name in names])
+    weights = np.array(
+        [SOURCES[name].wide_weight if is_wide else SOURCES[name].weight for name in names]
+    )
     crops = []
     for name in rng.choice(names, size=batch_size, p=weights / weights.sum()):
         field = fields[name][int(rng.integers(len(fields[name])))]

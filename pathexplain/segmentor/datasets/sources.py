@@ -41,8 +41,8 @@ class Source:
         Objects that cannot occur in this source.
     assumed_mpp : float or None
         Used where nobody published one.
-    weight : float
-        Share of training crops, relative to other sources.
+    weight, wide_weight : float
+        Share of narrow and of wide training crops, relative to other sources.
     """
 
     licence: str
@@ -55,6 +55,7 @@ class Source:
     absent: tuple[str, ...] = ("glomerulus", "metastasis")
     assumed_mpp: float | None = None
     weight: float = 1.0
+    wide_weight: float = 1.0
 
 
 _NUCLEUS: dict[str, tuple[int, ...]] = {"nucleus": ()}
@@ -67,7 +68,8 @@ SOURCES: dict[str, Source] = {
         mask_values={"gland": ()},
         label_values={"benign": ("benign gland",), "malignant": ("malignant gland",)},
         interior="tissue",
-        weight=3.0,
+        weight=1.0,
+        wide_weight=6.0,
     ),
     "ebhi": Source(
         "CC BY 4.0",
@@ -75,17 +77,41 @@ SOURCES: dict[str, Source] = {
         mask_values={"gland": ()},
         label_values={"normal": ("benign gland",), "adenocarcinoma": ("malignant gland",)},
         assumed_mpp=0.5,
-        weight=2.0,
+        weight=0.5,
+        wide_weight=3.0,
     ),
     "monuseg": Source(
-        _NC, is_open=False, mask_values=_NUCLEUS, interior="nuclei", absent=(), weight=3.0
+        _NC,
+        is_open=False,
+        mask_values=_NUCLEUS,
+        interior="nuclei",
+        absent=(),
+        weight=4.0,
+        wide_weight=0.5,
     ),
-    "tnbc": Source("CC BY 4.0", is_open=True, mask_values=_NUCLEUS, interior="nuclei", weight=3.0),
-    "cryonuseg": Source(_NC, is_open=False, mask_values=_NUCLEUS, absent=(), weight=2.0),
+    "tnbc": Source(
+        "CC BY 4.0",
+        is_open=True,
+        mask_values=_NUCLEUS,
+        interior="nuclei",
+        weight=4.0,
+        wide_weight=0.3,
+    ),
+    "cryonuseg": Source(
+        _NC, is_open=False, mask_values=_NUCLEUS, absent=(), weight=3.0, wide_weight=0.3
+    ),
     "dsb2018": Source(
-        "CC0", is_open=True, mask_values=_NUCLEUS, interior="nuclei", assumed_mpp=0.4, weight=1.0
+        "CC0",
+        is_open=True,
+        mask_values=_NUCLEUS,
+        interior="nuclei",
+        assumed_mpp=0.4,
+        weight=1.0,
+        wide_weight=0.1,
     ),
-    "nuinsseg": Source("CC BY 4.0", is_open=True, mask_values=_NUCLEUS, weight=0.4),
+    "nuinsseg": Source(
+        "CC BY 4.0", is_open=True, mask_values=_NUCLEUS, weight=0.4, wide_weight=0.1
+    ),
     "monusac": Source(
         _NC,
         is_open=False,
@@ -97,7 +123,8 @@ SOURCES: dict[str, Source] = {
             "inflammatory": (2, 3, 4),
         },
         absent=(),
-        weight=4.0,
+        weight=5.0,
+        wide_weight=0.4,
     ),
     "crchisto": Source(
         "research only",
@@ -105,14 +132,18 @@ SOURCES: dict[str, Source] = {
         mask_values={"nucleus": (), "epithelial": (1,), "inflammatory": (2,), "fibroblast": (3,)},
         uncertain={"lymphocyte": (2,), "neutrophil": (2,), "macrophage": (2, 4)},
         weight=1.5,
+        wide_weight=0.3,
     ),
-    "bcss_tumor": Source("CC0", is_open=True, mask_values={"tumor": (1,)}, weight=1.5),
+    "bcss_tumor": Source(
+        "CC0", is_open=True, mask_values={"tumor": (1,)}, weight=0.3, wide_weight=1.5
+    ),
     "bcss_regions": Source(
         "CC0, host with academic terms",
         is_open=False,
         mask_values={"tumor": (1,), "stroma": (2,), "lymphocytic infiltrate": (3,)},
         ignore=(0, 7, 15),
-        weight=1.2,
+        weight=0.3,
+        wide_weight=1.5,
     ),
     "camelyon": Source(
         "CC0",
@@ -120,19 +151,25 @@ SOURCES: dict[str, Source] = {
         mask_values={"metastasis": (1,), "tumor": (1,)},
         absent=("glomerulus", "smooth muscle", "normal mucosa"),
         assumed_mpp=0.7,
-        weight=2.0,
+        weight=0.3,
+        wide_weight=2.5,
     ),
-    "ocdc": Source("CC BY 4.0", is_open=True, mask_values={"tumor": (1,)}, weight=1.2),
+    "ocdc": Source(
+        "CC BY 4.0", is_open=True, mask_values={"tumor": (1,)}, weight=0.3, wide_weight=1.5
+    ),
     "glomeruli": Source(
         "CC BY 4.0",
         is_open=True,
         mask_values={"glomerulus": (1,)},
         interior="tissue",
         absent=("metastasis", "normal mucosa", "adipose"),
-        weight=2.0,
+        weight=0.3,
+        wide_weight=3.0,
     ),
-    "crc_tiles": Source("CC BY 4.0", is_open=True, mask_values={}, weight=3.0),
-    "phantom": Source("Apache-2.0 (synthetic)", is_open=True, mask_values={}, weight=2.0),
+    "crc_tiles": Source("CC BY 4.0", is_open=True, mask_values={}, weight=1.5, wide_weight=2.5),
+    "phantom": Source(
+        "Apache-2.0 (synthetic)", is_open=True, mask_values={}, weight=1.0, wide_weight=0.7
+    ),
 }
 
 TILE_CLASSES: dict[str, str] = {
