@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from cyclopts import App, CycloptsError, Parameter
 
 from pathexplain import __version__
-from pathexplain.cli import analyses, commands
+from pathexplain.cli import analyses, commands, datasets
 from pathexplain.cli.output import note
 from pathexplain.errors import PathExplainError
 
@@ -51,6 +51,7 @@ for command in (
     analyses.importance,
     analyses.survival,
     commands.demo,
+    datasets.dataset,
     commands.train,
     commands.evaluate,
 ):
