@@ -17,10 +17,11 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pathexplain.errors import ConfigError
 from pathexplain.prompts import Prompt, as_prompts
 from pathexplain.segmentor.backends import check_image
 from pathexplain.segmentor.checkpoint import read_checkpoint
+from pathexplain.segmentor.devices import choose_device, precision
+from pathexplain.segmentor.folding import fold_normalization
 from pathexplain.segmentor.network import INTERIOR_OF, EncodedText, PathExplainModel
 from pathexplain.segmentor.segmentation import Segmentation
 from pathexplain.segmentor.text import tokenize
@@ -28,7 +29,6 @@ from pathexplain.vocabulary import canonical_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
     from tokenizers import Tokenizer
@@ -78,7 +78,8 @@ class NetworkSegmentor:
             for record in records
             if len(record.get("regions", ())) == 1
         }
-        self._class_text = self._encode(list(self.classes)).sentence if self.classes else None
+        self._class_text = self._encode(self.classes).sentence if self.classes else None
+        self._asked: tuple[tuple[str, ...], EncodedText] | None = None
         self._described: dict[str, tuple[str, str, float]] = {}
 
     @classmethod
@@ -95,7 +96,8 @@ class NetworkSegmentor:
         shipped = Path(str(files("pathexplain.segmentor") / "weights" / name))
         folder = Path(name) if Path(name).is_dir() else shipped
         model, tokenizer = read_checkpoint(folder)
-        loaded = cls(model, tokenizer, name=folder.name, device=_device(device))
+        fold_normalization(model)
+        loaded = cls(model, tokenizer, name=folder.name, device=choose_device(device))
         _LOG.info("segmentor %s on %s, weights under: %s", folder, loaded._device, loaded.licence)
         return loaded
 
@@ -122,7 +124,7 @@ class NetworkSegmentor:
         """State, nearest class and similarity of a wording outside the training data."""
         if self._class_text is None:
             return "untrained", "", 0.0
-        similarity = self._class_text @ self._encode([wording]).sentence[0]
+        similarity = self._class_text @ self._encode((wording,)).sentence[0]
         best = int(similarity.argmax())
         value = float(similarity[best])
         return ("near" if value >= NEAR_SIMILARITY else "untrained"), self.classes[best], value
@@ -164,7 +166,7 @@ class NetworkSegmentor:
         """
         check_image(image, mpp)
         parsed = as_prompts(prompts)
-        text = self._encode([self._wording(prompt) for prompt in parsed])
+        text = self._encode_once(tuple(self._wording(prompt) for prompt in parsed))
         resized = _resize(image, mpp / self.mpp)
         planes, presence = self._predict(resized, text)
         maps = _restore(planes, image.shape[:2])
@@ -190,10 +192,17 @@ class NetworkSegmentor:
         region = prompt.region or self._home.get(prompt.object)
         return canonical_text(prompt.structure, prompt.object, region)
 
+    def _encode_once(self, phrases: tuple[str, ...]) -> EncodedText:
+        """Text once for all tiles: what was asked last is kept."""
+        asked = self._asked
+        if asked is None or asked[0] != phrases:
+            asked = self._asked = phrases, self._encode(phrases)
+        return asked[1]
+
     @torch.inference_mode()
-    def _encode(self, phrases: list[str]) -> EncodedText:
-        """Text once for all tiles."""
-        ids, mask = tokenize(self._tokenizer, phrases, length=self._model.config.text_length)
+    def _encode(self, phrases: tuple[str, ...]) -> EncodedText:
+        """Word-piece states and sentence embedding of each phrase."""
+        ids, mask = tokenize(self._tokenizer, list(phrases), length=self._model.config.text_length)
         text: EncodedText = self._model.encode_text(ids.to(self._device), mask.to(self._device))
         return text
 
@@ -202,18 +211,21 @@ class NetworkSegmentor:
         self, image: NDArray[np.uint8], text: EncodedText
     ) -> tuple[Tensor, NDArray[np.float32]]:
         """(P + 2, h, w) probabilities and interiors of a rescaled image, and presence (P,)."""
-        height, width = image.shape[:2]
-        total = torch.zeros(len(text.sentence) + 2, height, width)
-        weight = torch.zeros(height, width)
-        presence = torch.zeros(len(text.sentence))
         batch = EncodedText(text.states[None], text.mask[None], text.sentence[None])
-        for rows, columns in _windows(height, width):
+        windows = list(_windows(*image.shape[:2]))
+        if len(windows) == 1:
+            maps, presence = self._predict_tile(image, batch)
+            return maps, presence.numpy()
+        n_prompts = len(text.sentence)
+        total, weight = _zeros(n_prompts + 2, *image.shape[:2]), _zeros(*image.shape[:2])
+        presence = torch.zeros(n_prompts)
+        for rows, columns in windows:
             maps, seen = self._predict_tile(image[rows, columns], batch)
             blend = hann_weights(maps.shape[1], maps.shape[2])
-            total[:, rows, columns] += maps * blend
+            total[:, rows, columns] += maps.mul_(blend)
             weight[rows, columns] += blend
             presence = torch.maximum(presence, seen)
-        return total / weight, presence.numpy()
+        return total.div_(weight), presence.numpy()
 
     def _predict_tile(self, tile: NDArray[np.uint8], text: EncodedText) -> tuple[Tensor, Tensor]:
         """One pass: (P + 2, h, w) maps in [0, 1], and presence (P,)."""
@@ -222,36 +234,31 @@ class NetworkSegmentor:
         padded = np.pad(tile, pad, mode="symmetric")
         pixels = torch.from_numpy(np.moveaxis(padded, -1, 0)[None].astype(np.float32) / 127.5 - 1)
         pixels = pixels.to(self._device).contiguous(memory_format=torch.channels_last)
-        with _precision(self._device):
+        with precision(self._device):
             encoded = self._model.encode_image(pixels)
             output = self._model.decode(encoded, text)
-        logits = torch.cat([output.masks, encoded.interiors], dim=1).float()
-        full = functional.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False)
-        return full[0, :, :height, :width].sigmoid().cpu(), output.presence[
-            0
-        ].float().sigmoid().cpu()
+        planes = [*output.masks[0], *encoded.interiors[0]]
+        maps = _full_size(planes, padded.shape[:2], tile.shape[:2])
+        return maps, output.presence[0].float().sigmoid().cpu()
 
 
-def _device(name: str) -> torch.device:
-    """Device by name; "auto" is a GPU where there is one."""
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    available = {"cpu": True, "cuda": torch.cuda.is_available()}
-    available["mps"] = torch.backends.mps.is_available()
-    if not available.get(name.split(":", maxsplit=1)[0], False):
-        message = f"device {name!r} is not available here; use auto, cpu, cuda or mps"
-        raise ConfigError(message)
-    return torch.device(name)
+def _full_size(planes: list[Tensor], padded: tuple[int, ...], shape: tuple[int, ...]) -> Tensor:
+    """Logits of a padded tile to (C, H, W) float32 in [0, 1], at full size, without the padding.
+
+    Plane by plane, so that what is at work stays in the processor's cache.
+    """
+    maps = _zeros(len(planes), *shape)
+    for plane, target in zip(planes, maps, strict=True):
+        full = functional.interpolate(
+            plane[None, None].float(), size=padded, mode="bilinear", align_corners=False
+        )
+        target.copy_(full[0, 0, : shape[0], : shape[1]].sigmoid_())
+    return maps
 
 
-def _precision(device: torch.device) -> AbstractContextManager[object]:
-    """bfloat16 where the processor computes in it, float32 elsewhere."""
-    is_fast = device.type == "cuda" or (
-        device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()  # noqa: SLF001  no public name
-    )
-    return torch.autocast(device.type, torch.bfloat16, enabled=is_fast)
+def _zeros(*shape: int) -> Tensor:
+    """Float32 zeros; numpy asks for large pages, without which filling them takes longer."""
+    return torch.from_numpy(np.zeros(shape, np.float32))
 
 
 def _resize(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
@@ -271,7 +278,7 @@ def _restore(maps: Tensor, shape: tuple[int, int]) -> NDArray[np.float32]:
     restored = functional.interpolate(
         maps[None], size=shape, mode="bilinear", align_corners=False, antialias=shrinks
     )
-    return restored[0].clamp(0, 1).numpy()
+    return restored[0].clamp_(0, 1).numpy()
 
 
 def tile_starts(length: int) -> list[int]:

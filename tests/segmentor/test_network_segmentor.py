@@ -1,15 +1,21 @@
 """A checkpoint as a user meets it: any size, any mpp, tiles that do not show."""
 
+from copy import deepcopy
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional
 
 from pathexplain.errors import ConfigError
 from pathexplain.segmentor import network_segmentor
 from pathexplain.segmentor.backends import load_segmentor
+from pathexplain.segmentor.checkpoint import read_checkpoint, write_checkpoint
+from pathexplain.segmentor.network import EncodedText
 from pathexplain.segmentor.network_segmentor import NetworkSegmentor, hann_weights, tile_starts
+from pathexplain.segmentor.text import tokenize
 
 
 @pytest.fixture
@@ -63,6 +69,99 @@ def test_blending_a_constant_gives_the_constant(segmentor, monkeypatch):
     result = segmentor.segment(image, "tumor", mpp=0.5)
     np.testing.assert_allclose(result.probabilities, 0.7, atol=1e-6)
     assert float(result.presence[0]) == pytest.approx(0.9)
+
+
+@pytest.fixture
+def normalized(tmp_path, tiny_model, tokenizer):
+    """A checkpoint with contrast, whose batch normalisations do something, like a trained one."""
+    torch.manual_seed(1)
+    model = deepcopy(tiny_model)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean, std=0.3)
+            nn.init.uniform_(module.running_var, 0.5, 2.0)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, std=0.3)
+        elif isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+    nn.init.normal_(model.mask_out.weight, std=0.5)
+    nn.init.zeros_(model.mask_out.bias)
+    return write_checkpoint(tmp_path / "normalized", model, tokenizer)
+
+
+@torch.inference_mode()
+def plain_maps(folder, image, phrases):
+    """All planes at full size, blended in float32, nothing folded: slow and simple."""
+    model, tokenizer = read_checkpoint(folder)
+    text = model.encode_text(*tokenize(tokenizer, phrases, length=model.config.text_length))
+    text = EncodedText(text.states[None], text.mask[None], text.sentence[None])
+    height, width = image.shape[:2]
+    total, weight = torch.zeros(len(phrases), height, width), torch.zeros(height, width)
+    side = network_segmentor.TILE_PX
+    for y in tile_starts(height):
+        for x in tile_starts(width):
+            tile = image[y : y + side, x : x + side]
+            h, w = tile.shape[:2]
+            padded = np.pad(tile, ((0, -h % 32), (0, -w % 32), (0, 0)), mode="symmetric")
+            pixels = torch.from_numpy(padded / 127.5 - 1).float().permute(2, 0, 1)[None]
+            _, output = model(pixels, text)
+            full = functional.interpolate(output.masks.float(), scale_factor=2, mode="bilinear")
+            total[:, y : y + h, x : x + w] += full[0, :, :h, :w].sigmoid() * hann_weights(h, w)
+            weight[y : y + h, x : x + w] += hann_weights(h, w)
+    return (total / weight).numpy()
+
+
+@pytest.fixture(params=[1024, 64], ids=["whole", "tiled"])
+def fast_and_plain(request, normalized, monkeypatch):
+    """Maps of one image from the segmentor, and the slow and simple way, at a precision."""
+    monkeypatch.setattr(network_segmentor, "TILE_PX", request.param)
+    monkeypatch.setattr(network_segmentor, "OVERLAP_PX", 16)
+    image = np.random.default_rng(3).integers(0, 256, (90, 130, 3), np.uint8)
+    phrases = ["bicycle", "red car", "tree"]
+
+    def compute(*, is_bfloat16):
+        precision = torch.autocast("cpu", torch.bfloat16, enabled=is_bfloat16)
+        monkeypatch.setattr(network_segmentor, "precision", lambda _device: precision)
+        segmentor = NetworkSegmentor.load(str(normalized), device="cpu")
+        fast = segmentor.segment(image, phrases, mpp=segmentor.mpp).probabilities
+        with precision:
+            return fast, plain_maps(normalized, image, phrases)
+
+    return compute
+
+
+def test_fast_maps_are_the_plain_ones(fast_and_plain):
+    fast, plain = fast_and_plain(is_bfloat16=False)
+    assert np.ptp(plain) > 0.15
+    np.testing.assert_allclose(fast, plain, atol=1e-5)
+    assert ((fast > 0.5) != (plain > 0.5)).mean() < 1e-4
+
+
+def test_half_precision_costs_no_more_than_the_plain_way(fast_and_plain):
+    _, truth = fast_and_plain(is_bfloat16=False)
+    fast, plain = fast_and_plain(is_bfloat16=True)
+    assert 0 < np.abs(fast - truth).mean() < 0.01
+    assert np.abs(fast - truth).mean() < 2 * np.abs(plain - truth).mean()
+    flipped, expected = (((maps > 0.5) != (truth > 0.5)).mean() for maps in (fast, plain))
+    assert flipped < 2 * expected + 1e-3
+
+
+def test_text_is_read_once_for_all_tiles(segmentor, monkeypatch):
+    asked = []
+    encode = segmentor._model.encode_text
+    monkeypatch.setattr(
+        segmentor._model,
+        "encode_text",
+        lambda ids, mask: asked.append(len(ids)) or encode(ids, mask),
+    )
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    first = segmentor.segment(image, ["gland", "tree"], mpp=0.5).probabilities
+    again = segmentor.segment(image, ["gland", "tree"], mpp=0.5).probabilities
+    turned = segmentor.segment(image, ["tree", "gland"], mpp=0.5).probabilities
+    read_for_maps = [count for count in asked if count == 2]
+    assert len(read_for_maps) == 2
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_allclose(turned, first[::-1], atol=1e-3)
 
 
 def test_hann_weights_are_symmetric():
