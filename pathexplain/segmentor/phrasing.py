@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from pathexplain.vocabulary import OBJECTS, REGIONS, canonical_text, normalize_phrase
+from pathexplain.vocabulary import OBJECTS, REGIONS, Term, canonical_text, normalize_phrase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,13 +27,13 @@ NONSENSE = (
 
 
 @lru_cache(maxsize=1024)
-def paraphrases(object_name: str, region: str = "multiple") -> tuple[str, ...]:
+def paraphrases(category: str | Term, region: str = "multiple") -> tuple[str, ...]:
     """Normalised ways to ask for one category, the canonical prompt first.
 
     Parameters
     ----------
-    object_name : str
-        Canonical name in `vocabulary.OBJECTS`.
+    category : str or Term
+        Canonical name in `vocabulary.OBJECTS`, or an object of its own.
     region : str
         Canonical region; "multiple" where it is not known.
 
@@ -48,8 +48,11 @@ def paraphrases(object_name: str, region: str = "multiple") -> tuple[str, ...]:
     'nucleus level lymphocyte in breast pathology'
     >>> "til" in paraphrases("lymphocyte")
     True
+    >>> paraphrases(Term("crescent", "tissue", "instances"), "kidney")[0]
+    'tissue level crescent in kidney pathology'
     """
-    term = OBJECTS[object_name]
+    term = category if isinstance(category, Term) else OBJECTS[category]
+    object_name = term.name
     phrases = [
         canonical_text(term.structure, object_name, region),
         canonical_text(term.structure, object_name),

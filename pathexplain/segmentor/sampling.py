@@ -82,9 +82,7 @@ def draw_batch(
     """
     rng = np.random.default_rng([seed, step])
     names = list(fields)
-    weights = np.array(
-        [SOURCES[name].wide_weight if is_wide else SOURCES[name].weight for name in names]
-    )
+    weights = np.array([_weight(name, is_wide=is_wide) for name in names])
     crops = []
     for name in rng.choice(names, size=batch_size, p=weights / weights.sum()):
         field = fields[name][int(rng.integers(len(fields[name])))]
@@ -99,6 +97,14 @@ def draw_batch(
     )
 
 
+def _weight(source: str, *, is_wide: bool) -> float:
+    """Share of crops of a source; 1 for a user's own."""
+    known = SOURCES.get(source)
+    if known is None:
+        return 1.0
+    return known.wide_weight if is_wide else known.weight
+
+
 def _crop(
     field: Field, words: Sequence[str], rng: np.random.Generator, size: int, n_prompts: int
 ) -> tuple[
@@ -107,11 +113,11 @@ def _crop(
     """One distorted crop with its prompts and targets."""
     names = list(field.targets)
     planes = [field.targets[name] for name in names]
-    if field.interior is not None:
-        planes.append(field.interior)
-    image, warped = _warp(field, planes, names, rng, size)
+    image, warped = _warp(field, [*planes, *field.depths], names, rng, size)
     interior = np.full((2, size, size), IGNORE, np.uint8)
-    if field.interior is not None:
+    if field.structure == "both":
+        interior[:] = warped[-2:]
+    elif field.structure is not None and field.depths:
         interior[0 if field.structure == "nuclei" else 1] = warped[-1]
     asked = _ask(field, dict(zip(names, warped, strict=False)), rng, n_prompts)
     phrases, targets, presence = [], [], []
@@ -162,7 +168,7 @@ def _phrase(name: str | None, field: Field, words: Sequence[str], rng: np.random
             return str(rng.choice(NONSENSE))
         return " ".join(rng.choice(words, size=int(rng.integers(1, 3))))
     region = field.record.region if _chance(rng, 0.6) else "multiple"
-    wordings = paraphrases(name, region)
+    wordings = paraphrases(field.term(name), region)
     return wordings[0] if _chance(rng, 0.35) else str(rng.choice(wordings))
 
 

@@ -27,13 +27,13 @@ from pathexplain import __version__
 from pathexplain.errors import ConfigError
 from pathexplain.segmentor.checkpoint import read_checkpoint, write_checkpoint
 from pathexplain.segmentor.configuration import PathExplainConfig
+from pathexplain.segmentor.datasets.mosaics import tile_mosaics
 from pathexplain.segmentor.datasets.phantoms import phantom_fields
 from pathexplain.segmentor.datasets.reading import (
     Field,
     Record,
     read_field,
     read_manifest,
-    tile_mosaics,
 )
 from pathexplain.segmentor.datasets.sources import SOURCES
 from pathexplain.segmentor.encoder import load_imagenet

@@ -1,5 +1,6 @@
 """Training: reads what is annotated, learns, repeats itself, and resumes exactly."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from pathexplain.errors import ConfigError
 from pathexplain.segmentor import training
 from pathexplain.segmentor.checkpoint import read_checkpoint
+from pathexplain.segmentor.datasets.phantoms import phantom_fields
 from pathexplain.segmentor.datasets.reading import IGNORE, read_field, read_manifest
 from pathexplain.segmentor.evaluation import evaluate
 from pathexplain.segmentor.sampling import draw_batch
@@ -46,7 +48,8 @@ def test_a_manifest_is_split_by_patient_and_read_at_the_working_mpp(manifest):
     assert field.interior.max() > 200
     native = read_field(records[0], mpp=None)
     share = [(f.targets["nucleus"] == 1).mean() for f in (field, native)]
-    assert share[0] == pytest.approx(share[1], rel=0.05)
+    # A pixel of which exactly half is covered counts, so small objects grow a little at 2:1.
+    assert share[0] == pytest.approx(share[1], rel=0.06)
 
 
 def test_batches_are_a_function_of_seed_and_step(manifest):
@@ -58,6 +61,29 @@ def test_batches_are_a_function_of_seed_and_step(manifest):
     assert torch.equal(one.pixels, same.pixels)
     assert one.phrases == same.phrases
     assert not torch.equal(one.pixels, other.pixels)
+
+
+def test_batches_of_a_manifest_stay_what_they_were(manifest):
+    """The shipped weights are trained anew from these: a seed and a step mean one batch."""
+    fields = {
+        "phantom": phantom_fields(2, seed=0, mpp=0.5),
+        "tnbc": [read_field(record, mpp=0.5) for record in read_manifest(manifest)],
+    }
+    found = []
+    for step in range(3):
+        batch = draw_batch(
+            fields, ["bicycle", "window"], seed=3, step=step, batch_size=4, crop_px=64,
+            n_prompts=4, is_wide=step == 1,
+        )  # fmt: skip
+        digest = hashlib.sha256(repr(batch.phrases).encode())
+        for part in (batch.targets, batch.presence, batch.interior):
+            digest.update(part.numpy().tobytes())
+        found.append((digest.hexdigest()[:16], float(batch.pixels.mean())))
+    expected = [
+        ("432f3345475738fc", 0.4009), ("b2dbed6eea34f653", 0.2942), ("676066f3e759f98a", 0.3620)
+    ]  # fmt: skip
+    assert [name for name, _ in found] == [name for name, _ in expected]
+    assert [mean for _, mean in found] == pytest.approx([m for _, m in expected], abs=2e-4)
 
 
 def test_crops_keep_image_and_mask_together(manifest):

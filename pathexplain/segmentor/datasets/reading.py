@@ -2,17 +2,13 @@
 
 A manifest is a CSV with one row an image: ``source, image, mask, kind, mpp, organ, patient, split,
 label``; paths are relative to it. Pure reading: which classes a source annotates stands in
-`sources`, and cropping in `sampling`.
+`sources`, mosaics of labelled tiles in `mosaics`, and cropping in `sampling`.
 """
 
 from __future__ import annotations
 
 import csv
-import hashlib
-from collections import Counter
-from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,11 +17,14 @@ from scipy import ndimage
 from skimage.measure import label as components
 
 from pathexplain.errors import ConfigError
-from pathexplain.segmentor.datasets.sources import SOURCES, TILE_CLASSES, Source
-from pathexplain.vocabulary import REGIONS, normalize_phrase
+from pathexplain.segmentor.datasets.centres import IGNORE, disks
+from pathexplain.segmentor.datasets.held_out import held_out_units
+from pathexplain.segmentor.datasets.sources import SOURCES, Source
+from pathexplain.vocabulary import OBJECTS, REGIONS, Term, normalize_phrase
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -33,21 +32,17 @@ __all__ = [
     "IGNORE",
     "Field",
     "Record",
+    "area_mean",
+    "covered",
     "interior_depth",
+    "nearest_labels",
     "read_field",
     "read_manifest",
-    "tile_mosaics",
 ]
 
-IGNORE = 255
 NUCLEUS_UM = 8.0
-POINT_RADIUS_UM = 2.5
-POINT_IGNORE_UM = 6.0
 RIM_UM = 12.0
-VALIDATION_SHARE = 0.12
-MIN_UNITS = 6
 _COLUMNS = ("source", "image", "mask", "kind", "mpp", "organ", "patient", "split", "label")
-_POINT_VALUES = {"epithelial": 1, "inflammatory": 2, "fibroblast": 3, "others": 4}
 
 
 @dataclass(frozen=True)
@@ -63,6 +58,7 @@ class Record:
     patient: str
     split: str
     label: str
+    licence: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,16 +70,21 @@ class Field:
     image : (H, W, 3) uint8
     targets : mapping of object name to (H, W) uint8
         1 the object, 0 not the object, 255 unknown.
-    interior : (H, W) uint8 or None
-        Relative depth inside an instance, 0 to 254; 255 unknown.
-    structure : {"nuclei", "tissue"} or None
+    interior : (H, W) or (2, H, W) uint8, or None
+        Relative depth inside an instance, 0 to 254; 255 unknown. Two planes, for nuclei and for
+        tissue, where `structure` is "both".
+    structure : {"nuclei", "tissue", "both"} or None
         Which instances `interior` describes.
     absent : tuple of str
         Objects that do not occur anywhere in the image.
     mpp : float
         µm per pixel of these arrays.
     instances : (H, W) int32 or None
-        Separate objects, where the source has them.
+        Separate objects, where one category of the image has them.
+    terms : mapping of object name to Term
+        What the objects are that the vocabulary does not know, or that a table describes otherwise.
+    objects : mapping of object name to (H, W) int32
+        Separate objects of each category that a table counts.
     """
 
     record: Record
@@ -94,6 +95,19 @@ class Field:
     absent: tuple[str, ...]
     mpp: float
     instances: NDArray[np.int32] | None = None
+    terms: Mapping[str, Term] = field(default_factory=dict)
+    objects: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
+
+    @property
+    def depths(self) -> tuple[NDArray[np.uint8], ...]:
+        """Planes of `interior`: none, one, or nuclei and tissue."""
+        if self.interior is None:
+            return ()
+        return tuple(self.interior) if self.structure == "both" else (self.interior,)
+
+    def term(self, name: str) -> Term:
+        """Say what an object is: of which structure, how measured, with which synonyms."""
+        return self.terms.get(name) or OBJECTS[name]
 
 
 def read_manifest(path: Path, *, sources: Iterable[str] | None = None) -> tuple[Record, ...]:
@@ -120,7 +134,8 @@ def read_manifest(path: Path, *, sources: Iterable[str] | None = None) -> tuple[
         message = f"{path}: unknown sources {sorted(unknown)}; known are {', '.join(SOURCES)}"
         raise ConfigError(message, path=str(path))
     rows = [row for row in table if row["source"] in wanted]
-    held_out = _validation_units(rows)
+    train = [row for row in rows if row["split"] == "train"]
+    held_out = held_out_units((_unit(row), _stratum(row)) for row in train)
     return tuple(_record(path.parent, row, held_out) for row in rows)
 
 
@@ -132,22 +147,6 @@ def _unit(row: Mapping[str, str]) -> str:
 def _stratum(row: Mapping[str, str]) -> str:
     """Name what units are held out of: the source, or one label of it where tiles carry one."""
     return row["source"] + ("/" + row["label"] if row["kind"] == "tile label" else "")
-
-
-def _validation_units(rows: Iterable[Mapping[str, str]]) -> set[str]:
-    """Hold out units of each source, in order of a hash, until the share is reached."""
-    train = [row for row in rows if row["split"] == "train"]
-    held_out: set[str] = set()
-    for source in {_stratum(row) for row in train}:
-        counts = Counter(_unit(row) for row in train if _stratum(row) == source)
-        ranked = sorted(counts, key=lambda unit: hashlib.sha256(unit.encode()).hexdigest())
-        reached, wanted = 0, VALIDATION_SHARE * counts.total()
-        for unit in ranked:
-            if len(counts) < MIN_UNITS or reached >= wanted:
-                break
-            held_out.add(unit)
-            reached += counts[unit]
-    return held_out
 
 
 def _record(folder: Path, row: Mapping[str, str], held_out: set[str]) -> Record:
@@ -194,76 +193,64 @@ def read_field(record: Record, *, mpp: float | None) -> Field:
     small = np.asarray(
         Image.fromarray(image).resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
     )
-    targets = {
-        name: _covered(plane, size) for name, plane in _targets(source, record, mask).items()
-    }
+    targets = {name: covered(plane, size) for name, plane in _targets(source, record, mask).items()}
     interior = _interior(source, record, mask, mpp=native)
     if interior is not None:
-        interior = np.round(_area_mean(interior, size)).astype(np.uint8)
+        interior = np.round(area_mean(interior, size)).astype(np.uint8)
     absent = tuple(name for name in source.absent if name not in targets)
     absent += tuple(name for name, plane in targets.items() if not plane.any())
-    instances = _nearest(mask, size) if source.interior and record.kind == "instances" else None
+    instances = (
+        nearest_labels(mask, size) if source.interior and record.kind == "instances" else None
+    )
     return Field(record, small, targets, interior, source.interior, absent, mpp, instances)
 
 
-def _area_mean(plane: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:
-    """Mean over the area of each new pixel, (H, W) float32; `size` is (width, height)."""
+def area_mean(plane: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Mean over the area of each new pixel, (H, W) float32; `size` is (width, height).
+
+    Examples
+    --------
+    >>> area_mean(np.array([[0, 100], [100, 100]], np.uint8), (1, 1)).tolist()
+    [[75.0]]
+    """
     return np.asarray(Image.fromarray(plane.astype(np.float32)).resize(size, Image.Resampling.BOX))
 
 
-def _covered(plane: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Rescale a plane of 0, 1 and IGNORE by majority of the area."""
+def covered(plane: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Rescale a plane of 0, 1 and `IGNORE` by majority of the area; `size` is (width, height).
+
+    Examples
+    --------
+    >>> covered(np.array([[0, 1], [1, 1]], np.uint8), (1, 1)).tolist()
+    [[1]]
+    """
     if size == plane.shape[::-1]:
         return plane
-    hit = _area_mean((plane == 1).astype(np.uint8), size) >= 0.5  # noqa: PLR2004  half the area
-    unknown = _area_mean((plane == IGNORE).astype(np.uint8), size) >= 0.5  # noqa: PLR2004
+    hit = area_mean((plane == 1).astype(np.uint8), size) >= 0.5  # noqa: PLR2004  half the area
+    unknown = area_mean((plane == IGNORE).astype(np.uint8), size) >= 0.5  # noqa: PLR2004
     return np.where(unknown, IGNORE, hit).astype(np.uint8)
 
 
-def _nearest(labels: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.int32]:
-    """Rescale a label image by the label at each new pixel's centre."""
+def nearest_labels(labels: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.int32]:
+    """Rescale a label image by the label at each new pixel's centre; `size` is (width, height).
+
+    Examples
+    --------
+    >>> nearest_labels(np.array([[3, 3, 0, 0]], np.int32), (2, 1)).tolist()
+    [[3, 0]]
+    """
     return np.asarray(Image.fromarray(labels).resize(size, Image.Resampling.NEAREST))
 
 
 def _mask(record: Record, shape: tuple[int, int]) -> NDArray[np.int32]:
     """Read the mask at native size; disks around centres where only those are known."""
     if record.kind == "points":
-        return _disks(record, shape)
+        centres = record.image.parent.parent / "points.csv"
+        return disks(centres, record.image.name, shape, mpp=record.mpp or 0.5)
     if record.mask is None:
         message = f"{record.image}: the manifest gives no mask and no centres"
         raise ConfigError(message, path=str(record.image))
     return np.asarray(Image.open(record.mask)).astype(np.int32)
-
-
-@lru_cache(maxsize=4)
-def _points(path: Path) -> tuple[tuple[str, float, float, int], ...]:
-    """Nuclear centres: image name, x and y in pixels, value of the type."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return tuple(
-            (
-                Path(row["image"]).name,
-                float(row["x_px"]),
-                float(row["y_px"]),
-                _POINT_VALUES[row["type"]],
-            )
-            for row in csv.DictReader(file)
-        )
-
-
-def _disks(record: Record, shape: tuple[int, int]) -> NDArray[np.int32]:
-    """Small disks of the type's value, in a ring of IGNORE: outlines are not known."""
-    mpp = record.mpp or 0.5
-    marks = np.zeros(shape, np.int32)
-    for name, x, y, value in _points(record.image.parent.parent / "points.csv"):
-        if name == record.image.name:
-            marks[min(int(y), shape[0] - 1), min(int(x), shape[1] - 1)] = value
-    if not marks.any():
-        return marks
-    distance, (rows, columns) = ndimage.distance_transform_edt(marks == 0, return_indices=True)
-    values = marks[rows, columns]
-    values[distance * mpp > POINT_RADIUS_UM] = IGNORE
-    values[distance * mpp > POINT_IGNORE_UM] = 0
-    return np.asarray(values, np.int32)
 
 
 def _assumed_mpp(record: Record, source: Source, mask: NDArray[np.int32]) -> float:
@@ -333,60 +320,3 @@ def _interior(
     labels = components(values > 0) if record.kind == "semantic" else values
     rim_px = RIM_UM / mpp if source.interior == "tissue" else None
     return interior_depth(np.asarray(labels, np.int32), rim_px=rim_px)
-
-
-def tile_mosaics(
-    records: Iterable[Record], *, mpp: float, side: int, n_mosaics: int, seed: int
-) -> list[Field]:
-    """Mosaics of whole-tile-labelled images: every tissue of the table is known everywhere.
-
-    Parameters
-    ----------
-    records : iterable of Record
-        Of kind "tile label".
-    side : int
-        Tiles along one side of a mosaic.
-
-    Returns
-    -------
-    list of Field
-        Also knows where glands and nuclei certainly are not.
-    """
-    tiles = [(record, np.asarray(Image.open(record.image).convert("RGB"))) for record in records]
-    rng = np.random.default_rng(seed)
-    by_label: dict[str, list[int]] = {}
-    for index, (record, _) in enumerate(tiles):
-        by_label.setdefault(record.label, []).append(index)
-    labels = sorted(by_label)
-    fields = []
-    for _ in range(n_mosaics):
-        drawn = [labels[i] for i in rng.integers(len(labels), size=side * side)]
-        chosen = [tiles[rng.choice(by_label[label])] for label in drawn]
-        fields.append(_mosaic(chosen, side=side, rng=rng, mpp=mpp))
-    return fields
-
-
-def _mosaic(
-    chosen: list[tuple[Record, NDArray[np.uint8]]],
-    *,
-    side: int,
-    rng: np.random.Generator,
-    mpp: float,
-) -> Field:
-    """One mosaic of `side` × `side` tiles, each flipped and turned at random."""
-    size = round(chosen[0][1].shape[0] * (chosen[0][0].mpp or mpp) / mpp)
-    image = np.zeros((size * side, size * side, 3), np.uint8)
-    names = sorted(set(TILE_CLASSES.values()))
-    code = np.zeros(image.shape[:2], np.uint8)
-    for place, (record, pixels) in enumerate(chosen):
-        turned = np.rot90(pixels, int(rng.integers(4)))
-        resized = Image.fromarray(turned).resize((size, size), Image.Resampling.LANCZOS)
-        row, column = divmod(place, side)
-        box = (slice(row * size, (row + 1) * size), slice(column * size, (column + 1) * size))
-        image[box] = np.asarray(resized)
-        code[box] = names.index(TILE_CLASSES[record.label])
-    targets = {name: (code == index).astype(np.uint8) for index, name in enumerate(names)}
-    has_glands = (targets["normal mucosa"] | targets["tumor"]) > 0
-    targets["gland"] = np.where(has_glands, IGNORE, 0).astype(np.uint8)
-    targets["nucleus"] = np.where(targets["background"] > 0, 0, IGNORE).astype(np.uint8)
-    return Field(chosen[0][0], image, targets, None, None, SOURCES["crc_tiles"].absent, mpp)

@@ -1,0 +1,68 @@
+"""Masks from nuclear centres: where outlines are not known, near and far still are."""
+
+from __future__ import annotations
+
+import csv
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["IGNORE", "disks"]
+
+IGNORE = 255
+"""Value of a target where nobody knows."""
+POINT_RADIUS_UM = 2.5
+POINT_IGNORE_UM = 6.0
+_POINT_VALUES = {"epithelial": 1, "inflammatory": 2, "fibroblast": 3, "others": 4}
+
+
+@lru_cache(maxsize=4)
+def _points(path: Path) -> tuple[tuple[str, float, float, int], ...]:
+    """Nuclear centres: image name, x and y in pixels, value of the type."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return tuple(
+            (
+                Path(row["image"]).name,
+                float(row["x_px"]),
+                float(row["y_px"]),
+                _POINT_VALUES[row["type"]],
+            )
+            for row in csv.DictReader(file)
+        )
+
+
+def disks(path: Path, image: str, shape: tuple[int, int], *, mpp: float) -> NDArray[np.int32]:
+    """Small disks of the type's value around the centres of one image, in a ring of `IGNORE`.
+
+    Parameters
+    ----------
+    path : Path
+        CSV with the columns image, x_px, y_px, type.
+    image : str
+        Name of the image in it.
+    shape : (H, W)
+    mpp : float
+        µm per pixel.
+
+    Returns
+    -------
+    (H, W) int32
+        Outlines are not known: certain near a centre, unknown around it, 0 far away.
+    """
+    marks = np.zeros(shape, np.int32)
+    for name, x, y, value in _points(path):
+        if name == image:
+            marks[min(int(y), shape[0] - 1), min(int(x), shape[1] - 1)] = value
+    if not marks.any():
+        return marks
+    distance, (rows, columns) = ndimage.distance_transform_edt(marks == 0, return_indices=True)
+    values = marks[rows, columns]
+    values[distance * mpp > POINT_RADIUS_UM] = IGNORE
+    values[distance * mpp > POINT_IGNORE_UM] = 0
+    return np.asarray(values, np.int32)
