@@ -260,10 +260,10 @@ def _one(item: Item, finished: Finished, options: Options) -> tuple[PictureStatu
         )
         rows = write_picture(picture, origin, out=finished.out, options=options)
     except FAILURES as error:
-        files = f"{item.files[0]}: " if str(item.files[0]) not in str(error) else ""
-        return PictureStatus(
-            item.name, "failed", f"{files}{str(error) or type(error).__name__}"
-        ), ()
+        reason = str(error) or type(error).__name__
+        if not any(str(path) in reason for path in item.files):
+            reason = f"{item.files[0]}: {reason}"
+        return PictureStatus(item.name, "failed", reason), ()
     finished.add(item.name, inputs, rows)
     return PictureStatus(item.name, "done"), rows
 

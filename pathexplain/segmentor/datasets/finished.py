@@ -87,9 +87,10 @@ class Finished:
 
     def _append(self, line: Mapping[str, object]) -> None:
         """Add a line, on disk before this returns; after a torn one, on a line of its own."""
-        is_torn = self._path.exists() and not self._path.read_bytes().endswith((b"\n", b""))
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(("\n" if is_torn else "") + json.dumps(line, ensure_ascii=False) + "\n")
+        with self._path.open("ab+") as file:
+            is_torn = file.tell() > 0 and (file.seek(-1, 2), file.read(1))[1] != b"\n"
+            text = ("\n" if is_torn else "") + json.dumps(line, ensure_ascii=False) + "\n"
+            file.write(text.encode())
 
 
 def _cells(row: Row, out: Path) -> dict[str, object]:

@@ -203,7 +203,7 @@ TAXONOMY: Mapping[str, tuple[Category, ...]] = {
         _area("skin adnexa", "skin_adnexa"),
         _area("blood vessel", "blood_vessel"),
         _area("angioinvasion", "angioinvasion"),
-        _area("ductal carcinoma in situ", "dcis"),
+        _area("intraductal carcinoma", "dcis"),
     ),
     "kpis": (_glands("glomerulus", "glomerulus"),),
     "hubmap": (_glands("glomerulus", "glomerulus"),),

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from pathexplain.segmentor.datasets.reading import Field, Record
     from pathexplain.segmentor.datasets.table import Split
+    from pathexplain.vocabulary import Kind
 
 __all__ = ["folder_of_masks", "manifest"]
 
@@ -135,13 +136,14 @@ def _plane(field: Field, name: str) -> Annotation:
     """One class of a field, as separate objects where the source separates them."""
     term, plane = OBJECTS[name], field.targets[name]
     is_separate = field.instances is not None and term.structure == field.structure
+    kind: Kind = "instances" if is_separate else "region"
     if not plane.any():
-        return Annotation(term.structure, name, term.kind, None)
+        return Annotation(term.structure, name, kind, None)
     labels = (plane == 1).astype(np.int32)
     if field.instances is not None and is_separate:
         labels *= field.instances
     labels[plane == IGNORE] = UNKNOWN
-    return Annotation(term.structure, name, "instances" if is_separate else "region", labels)
+    return Annotation(term.structure, name, kind, labels)
 
 
 def _read_tile(record: Record) -> Annotated:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
@@ -81,14 +82,13 @@ def outlined(source: str, folder: Path) -> list[Item]:
     """
     items = []
     for image, outlines in _outlined_pictures(folder):
-        below = outlines.relative_to(folder).as_posix().lower()
         items.append(
             Item(
                 image.stem,
                 (image, outlines),
                 partial(_read, source, image, outlines),
                 tcga_patient(image.name),
-                "test" if "test" in below or "test" in folder.name.lower() else "train",
+                "test" if _is_test(folder, outlines) else "train",
                 _organ(_MONUSEG_ORGANS, image.name),
             )
         )
@@ -106,18 +106,24 @@ def monusac(folder: Path) -> list[Item]:
     """
     items = []
     for image, outlines in _outlined_pictures(folder):
-        below = f"{folder.name}/{outlines.relative_to(folder).as_posix()}".lower()
         items.append(
             Item(
                 image.stem,
                 (image, outlines),
                 partial(_read, "monusac", image, outlines),
                 tcga_patient(image.name),
-                "test" if "test" in below else "train",
+                "test" if _is_test(folder, outlines) else "train",
                 _organ(_MONUSAC_ORGANS, image.name),
             )
         )
     return items
+
+
+def _is_test(folder: Path, outlines: Path) -> bool:
+    """Whether a folder on the way to a file is one of test data, as the challenges name it."""
+    parts = (folder.name, *outlines.relative_to(folder).parts[:-1])
+    plain = [re.sub(r"[^a-z]", "", part.lower()) for part in parts]
+    return any(p in {"test", "testing"} or "testdata" in p or "testingdata" in p for p in plain)
 
 
 def _organ(organs: dict[str, str], name: str) -> str:
