@@ -6,12 +6,13 @@ so that what stays in memory is what the operating system caches.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from scipy import ndimage
 
-from pathexplain.extraction.ownership import InstancePainter
+from pathexplain.errors import SegmentationError
+from pathexplain.extraction.ownership import InstancePainter, NumberedPainter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +47,9 @@ class SlideCanvas:
     prompts : sequence of Prompt
     tiles : sequence of TileWindow
         Tiles that will be painted.
+    numbered : sequence of bool, optional
+        For each prompt, whether the objects of its segmentations have numbers that hold over the
+        whole slide. Default: none have.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class SlideCanvas:
         mpp: float,
         prompts: Sequence[Prompt],
         tiles: Sequence[TileWindow],
+        numbered: Sequence[bool] = (),
     ) -> None:
         self.shape = shape
         self.mpp = mpp
@@ -71,10 +76,15 @@ class SlideCanvas:
             for index, prompt in enumerate(self.prompts)
             if prompt.kind == "region"
         }
+        counted = [i for i, prompt in enumerate(self.prompts) if prompt.kind == "instances"]
+        known = {index for index, is_known in enumerate(numbered) if is_known}
         self._painters = {
             index: InstancePainter(self._labels[index], tiles=tiles)
-            for index, prompt in enumerate(self.prompts)
-            if prompt.kind == "instances"
+            for index in counted
+            if index not in known
+        }
+        self._numbered = {
+            index: NumberedPainter(self._labels[index]) for index in counted if index in known
         }
 
     def _plane(self, name: str, dtype: np.dtype[Kind], shape: tuple[int, ...]) -> NDArray[Kind]:
@@ -99,6 +109,8 @@ class SlideCanvas:
         for index in range(len(self.prompts)):
             if index in self._painters:
                 self._painters[index].paint(tile, segmentation.instances(index))
+            elif index in self._numbered:
+                self._numbered[index].paint(tile, _known_objects(segmentation, index))
             elif masks is not None:
                 self._masks[index][here] = masks[index][core]
 
@@ -119,12 +131,24 @@ class SlideCanvas:
         if prompt.kind == "region":
             n_labels = ndimage.label(self._masks[index], EIGHT_CONNECTED, output=labels)
             target = np.arange(n_labels + 1, dtype=np.int32)
+        elif index in self._numbered:
+            target = self._numbered[index].merged_labels()
         else:
             target = self._painters[index].merged_labels()
             n_pieces = self._painters[index].n_pieces
         least_px = prompt.min_area_um2 / self.mpp**2
         _renumber(labels, _kept(target, _areas(labels, len(target)), least_px))
         return labels, n_pieces
+
+
+def _known_objects(segmentation: Segmentation, index: int) -> NDArray[np.integer[Any]]:
+    """Objects that the segmentor numbered itself."""
+    objects = None if segmentation.objects is None else segmentation.objects[index]
+    if objects is None:
+        name = segmentation.prompts[index].name
+        message = f"the segmentor numbers the objects of prompt {name!r} but returned none"
+        raise SegmentationError(message, prompt=name)
+    return objects
 
 
 def _areas(labels: NDArray[np.int32], n_labels: int) -> NDArray[np.int64]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pathexplain.errors import ConfigError
 from pathexplain.provenance import sha256_file, sha256_json
+from pathexplain.segmentor.backends import PerSlide
 from pathexplain.slides import is_slide, slide_name
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathexplain.segmentor.backends import Segmentor
 
 __all__ = ["STORE_VERSION", "changes", "config_inputs", "find_slides", "fingerprint"]
+__all__ += ["slide_inputs"]
 
 STORE_VERSION = 1
 """Version of the store's layout and of the rules that fill it; a change means a new extraction."""
@@ -120,6 +122,25 @@ def fingerprint(path: Path) -> str:
     return f"sha256-sampled:{digest.hexdigest()}"
 
 
+def slide_inputs(path: Path, slide_id: str, segmentor: Segmentor) -> dict[str, str]:
+    """Hashes of what a slide's result depends on beyond `config_inputs`.
+
+    Returns
+    -------
+    dict of str to str
+        Key "slide", left out when the file cannot be read, which its own attempt will report;
+        "masks" where the segmentor's answer depends on files of its own for the slide.
+    """
+    found = {}
+    try:
+        found["slide"] = fingerprint(path)
+        if isinstance(segmentor, PerSlide):
+            found["masks"] = segmentor.fingerprint(slide_id)
+    except OSError:
+        pass
+    return found
+
+
 def config_inputs(
     prompts: PromptSet, segmentor: Segmentor, *, options: Mapping[str, Any]
 ) -> dict[str, str]:
@@ -159,6 +180,7 @@ def config_inputs(
 
 _WORDS = {
     "slide": "the slide file",
+    "masks": "the masks of the slide",
     "prompts": "the prompts, their mpp or their feature families",
     "segmentor": "the segmentor or its weights",
     "splitting": "how masks are split into objects",

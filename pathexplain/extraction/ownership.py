@@ -9,7 +9,7 @@ along a seam become one object. Either way an object is counted once and measure
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pathexplain.slides import TileWindow
 
-__all__ = ["InstancePainter"]
+__all__ = ["InstancePainter", "NumberedPainter"]
 
 # A piece belongs to what is already painted where that covers more than half of it.
 MAJORITY = 0.5
@@ -35,6 +35,43 @@ class _Objects(NamedTuple):
 
     box: NDArray[np.int64]
     centroid: NDArray[np.float64]
+
+
+class NumberedPainter:
+    """Paints objects whose numbers hold over the whole slide: each tile its core, nothing to join.
+
+    Parameters
+    ----------
+    canvas : (H, W) int32
+        Zeros to begin with; changed in place. May be a memory map.
+
+    Examples
+    --------
+    >>> from pathexplain.slides import tile_grid
+    >>> painter = NumberedPainter(np.zeros((2, 4), np.int32))
+    >>> for tile in tile_grid((2, 4), core_px=2, halo_px=0):
+    ...     painter.paint(tile, np.array([[70, 70], [0, 9]]))
+    >>> painter.canvas.tolist()
+    [[2, 2, 2, 2], [0, 1, 0, 1]]
+    """
+
+    def __init__(self, canvas: NDArray[np.int32]) -> None:
+        self.canvas = canvas
+        self._labels: dict[int, int] = {0: 0}
+
+    def paint(self, tile: TileWindow, objects: NDArray[np.integer[Any]]) -> None:
+        """Paint the core of `tile` from numbers `(height, width)`, 0 for background."""
+        rows = slice(tile.core_y0 - tile.y0, tile.core_y1 - tile.y0)
+        columns = slice(tile.core_x0 - tile.x0, tile.core_x1 - tile.x0)
+        numbers, places = np.unique(objects[rows, columns], return_inverse=True)
+        new = [self._labels.setdefault(n, len(self._labels)) for n in numbers.tolist()]
+        self.canvas[tile.core_y0 : tile.core_y1, tile.core_x0 : tile.core_x1] = np.array(
+            new, np.int32
+        )[places].reshape(tile.core_y1 - tile.core_y0, -1)
+
+    def merged_labels(self) -> NDArray[np.int32]:
+        """Return the final label of every painted label: its own."""
+        return np.arange(len(self._labels), dtype=np.int32)
 
 
 class InstancePainter:

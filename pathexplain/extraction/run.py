@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pathexplain.errors import ConfigError, PathExplainError
-from pathexplain.extraction.inputs import changes, config_inputs, find_slides, fingerprint
+from pathexplain.extraction.inputs import changes, config_inputs, find_slides, slide_inputs
 from pathexplain.extraction.manifest import Manifest, RunSummary, SlideRecord, SlideStatus
 from pathexplain.extraction.outputs import write_tables
 from pathexplain.extraction.patients import read_patients
@@ -135,7 +135,9 @@ def extract(  # noqa: PLR0913 - the options of the command, all but one by keywo
         provenance=collect(options={**options, "device": device}),
         progress=progress,
     )
-    fingerprints = {slide_id: _fingerprint(path) for slide_id, path in found.items()}
+    fingerprints = {
+        slide_id: slide_inputs(path, slide_id, model) for slide_id, path in found.items()
+    }
     complete = _settle(run, manifest, fingerprints, overwrite=overwrite)
     manifest.run = _about_run(run)
     statuses = tuple(
@@ -188,14 +190,6 @@ def _unknown_words(prompts: PromptSet, model: Segmentor) -> tuple[str, ...]:
     )
 
 
-def _fingerprint(path: Path) -> str | None:
-    """Hash of a slide file; None when it cannot be read, which its own attempt will report."""
-    try:
-        return fingerprint(path)
-    except OSError:
-        return None
-
-
 def _about_run(run: _Run) -> dict[str, object]:
     """Return what the manifest, the stores and the tables say about the run."""
     return {
@@ -213,7 +207,7 @@ def _about_run(run: _Run) -> dict[str, object]:
 
 
 def _settle(
-    run: _Run, manifest: Manifest, fingerprints: dict[str, str | None], *, overwrite: bool
+    run: _Run, manifest: Manifest, fingerprints: dict[str, dict[str, str]], *, overwrite: bool
 ) -> set[str]:
     """Find the slides whose stores can stay; drop the others, or refuse to.
 
@@ -225,7 +219,8 @@ def _settle(
         before = read_attributes(run.store(slide_id)).get("inputs")
         if before is None:
             continue
-        now = {**run.inputs, "slide": fingerprints.get(slide_id) or before.get("slide")}
+        kept = {key: before[key] for key in ("slide", "masks") if key in before}
+        now = {**run.inputs, **(fingerprints.get(slide_id) or kept)}
         if changed := changes(before, now):
             outdated[slide_id] = changed
         elif slide_id in fingerprints:
@@ -255,12 +250,12 @@ def _skipped(run: _Run, manifest: Manifest, path: Path, slide_id: str) -> SlideS
 
 
 def _attempt(
-    run: _Run, manifest: Manifest, path: Path, slide_id: str, content: str | None
+    run: _Run, manifest: Manifest, path: Path, slide_id: str, content: dict[str, str]
 ) -> SlideStatus:
     """Extract one slide; record its failure instead of passing it on."""
     start = time.perf_counter()
     store = run.store(slide_id)
-    inputs = {**run.inputs, "slide": content or "unreadable"}
+    inputs = {**run.inputs, "slide": "unreadable", **content}
     try:
         reason = _extract_one(run, path, slide_id, inputs)
     except SLIDE_FAILURES as error:

@@ -14,14 +14,18 @@ import numpy as np
 from pathexplain.extraction.canvas import SlideCanvas
 from pathexplain.extraction.results import PromptResult, SlideResult, State
 from pathexplain.features import aggregate_slide, measure_objects
+from pathexplain.segmentor.backends import PerSlide, SlideSegmentor
 from pathexplain.slides import TileWindow, find_tissue, tile_grid, working_shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from pathexplain.prompts import Prompt, PromptSet
     from pathexplain.segmentor.backends import Segmentor
+    from pathexplain.segmentor.segmentation import Segmentation
     from pathexplain.slides import Slide, Tissue
 
 __all__ = ["Progress", "Tiling", "extract_slide"]
@@ -101,15 +105,21 @@ def extract_slide(
     tissue = find_tissue(slide)
     shape = working_shape(slide, prompts.mpp)
     tiles = tiling.tiles(shape)
-    active = [tile for tile in tiles if _has_tissue(tissue, tile, prompts.mpp)]
+    with_tissue = [tile for tile in tiles if _has_tissue(tissue, tile, prompts.mpp)]
+    # A segmentor that knows the slide is asked everywhere: its objects need not lie on tissue.
+    bound = segmentor.for_slide(slide, prompts.prompts) if isinstance(segmentor, PerSlide) else None
+    active = list(tiles) if with_tissue and bound is not None else with_tissue
     canvas = SlideCanvas(
-        folder, shape=shape, mpp=prompts.mpp, prompts=prompts.prompts, tiles=active
+        folder,
+        shape=shape,
+        mpp=prompts.mpp,
+        prompts=prompts.prompts,
+        tiles=active,
+        numbered=() if bound is None else bound.numbered,
     )
-    with_tissue = set(active)
-    for tile in tiles:
-        if tile not in with_tissue:
-            canvas.paint_glass(tile)
-    presence, is_present = _segment_tiles(slide, canvas, active, segmentor, progress)
+    for tile in set(tiles) - set(active):
+        canvas.paint_glass(tile)
+    presence, is_present = _segment_tiles(slide, canvas, active, bound or segmentor, progress)
     assessed = _Assessed(canvas, presence, is_present)
     results = tuple(
         _prompt_result(index, assessed, prompts, segmentor, is_assessed=bool(active))
@@ -137,7 +147,7 @@ def extract_slide(
         prompts=results,
         summary=summary,
         n_tiles=len(tiles),
-        n_tiles_tissue=len(active),
+        n_tiles_tissue=len(with_tissue),
         reason="" if active else "no tissue found, so no prompt was assessed",
     )
 
@@ -152,7 +162,7 @@ def _segment_tiles(
     slide: Slide,
     canvas: SlideCanvas,
     tiles: Sequence[TileWindow],
-    segmentor: Segmentor,
+    segmentor: Segmentor | SlideSegmentor,
     progress: Progress | None,
 ) -> tuple[tuple[float, ...], tuple[bool, ...]]:
     """Paint every tile; return the highest presence of each prompt, and whether any tile has it."""
@@ -163,13 +173,27 @@ def _segment_tiles(
     mpp = canvas.mpp
     for done, tile in enumerate(tiles, start=1):
         pixels = slide.read(tile.y0 * mpp, tile.x0 * mpp, tile.height, tile.width, mpp)
-        segmentation = segmentor.segment(pixels, prompts, mpp=mpp)
+        segmentation = _segment(segmentor, pixels, prompts, tile, mpp)
         canvas.paint(tile, pixels, segmentation)
         presence = np.fmax(presence, segmentation.presence)
         is_present |= segmentation.is_present
         if progress is not None:
             progress(slide.slide_id, done, len(tiles))
     return tuple(map(float, presence)), tuple(map(bool, is_present))
+
+
+def _segment(
+    segmentor: Segmentor | SlideSegmentor,
+    pixels: NDArray[np.uint8],
+    prompts: tuple[Prompt, ...],
+    tile: TileWindow,
+    mpp: float,
+) -> Segmentation:
+    """Segment one tile, saying where it is to a segmentor that is bound to the slide."""
+    if isinstance(segmentor, SlideSegmentor):
+        origin_um = (tile.y0 * mpp, tile.x0 * mpp)
+        return segmentor.segment(pixels, prompts, mpp=mpp, origin_um=origin_um)
+    return segmentor.segment(pixels, prompts, mpp=mpp)
 
 
 def _prompt_result(

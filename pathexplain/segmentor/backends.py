@@ -8,21 +8,29 @@ from __future__ import annotations
 
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
 from pathexplain.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from pathexplain.prompts import Prompt
     from pathexplain.segmentor.segmentation import Segmentation
+    from pathexplain.slides import Slide
 
-__all__ = ["SEGMENTORS", "Segmentor", "check_image", "load_segmentor"]
+__all__ = [
+    "SEGMENTORS",
+    "PerSlide",
+    "Segmentor",
+    "SlideSegmentor",
+    "check_image",
+    "load_segmentor",
+]
 
 MIN_IMAGE_PX = 16
 RGB = 3
@@ -59,11 +67,75 @@ class Segmentor(Protocol):
         ...
 
 
+@runtime_checkable
+class SlideSegmentor(Protocol):
+    """A segmentor bound to one slide and some prompts, asked window by window.
+
+    Attributes
+    ----------
+    numbered : tuple of bool, one a prompt
+        True where `Segmentation.objects` numbers objects over the whole slide, so that the pieces
+        of an object in several windows need not be found out.
+    """
+
+    @property
+    def numbered(self) -> tuple[bool, ...]: ...  # noqa: D102  described above
+
+    def segment(
+        self,
+        image: NDArray[np.uint8],
+        prompts: Sequence[Prompt],
+        *,
+        mpp: float,
+        origin_um: tuple[float, float],
+    ) -> Segmentation:
+        """Segment the window whose top left corner is at `origin_um`, (y, x), on the slide."""
+        ...
+
+
+@runtime_checkable
+class PerSlide(Protocol):
+    """What a segmentor offers beyond `Segmentor` where its answer depends on the slide.
+
+    Whoever segments slides asks `for_slide` in place of `segment`, for every tile and not only for
+    those with tissue.
+    """
+
+    def for_slide(self, slide: Slide, prompts: Sequence[Prompt]) -> SlideSegmentor:
+        """Bind to a slide; raise `SegmentationError` where there is nothing for it."""
+        ...
+
+    def fingerprint(self, slide_id: str) -> str:
+        """Hash what the answer for a slide depends on; a change means a new extraction."""
+        ...
+
+
 def _stain(_name: str, _device: str) -> Segmentor:
     """Colour deconvolution: no weights."""
     from pathexplain.segmentor.stain import StainSegmentor
 
     return StainSegmentor()
+
+
+def _masks(name: str, _device: str) -> Segmentor:
+    """Masks that other tools made."""
+    from pathexplain.segmentor.masks import MasksSegmentor
+
+    return MasksSegmentor.load(name)
+
+
+def _clipseg(name: str, device: str) -> Segmentor:
+    """CLIPSeg, where its weights are on this machine."""
+    from pathexplain.segmentor.clipseg import ClipSegSegmentor
+
+    return ClipSegSegmentor.load(name, device=device)
+
+
+def _sam3(name: str, device: str) -> Segmentor:
+    """SAM 3, where its weights are on this machine."""
+    from pathexplain.segmentor.sam3 import Sam3Segmentor
+
+    return Sam3Segmentor.load(name, device=device)
 
 
 def _checkpoint(name: str, device: str) -> Segmentor:
@@ -74,7 +146,10 @@ def _checkpoint(name: str, device: str) -> Segmentor:
 
 
 SEGMENTORS: dict[str, Callable[[str, str], Segmentor]] = {
+    "clipseg": _clipseg,
     "compact": _checkpoint,
+    "masks": _masks,
+    "sam3": _sam3,
     "stain": _stain,
 }
 
@@ -85,8 +160,10 @@ def load_segmentor(name: str | Path = "compact", *, device: str = "auto") -> Seg
     Parameters
     ----------
     name : str or Path
-        "compact" (ships with the package), "stain" (colour deconvolution, no weights), a name
-        from the entry-point group ``pathexplain.segmentors``, or a directory written by
+        "compact" (ships with the package), "stain" (colour deconvolution, no weights),
+        "masks:FOLDER" (masks that other tools made), "clipseg" or "sam3" (networks of everyday
+        pictures, for comparison; with ":FOLDER" for weights that are not in the hub's cache), a
+        name from the entry-point group ``pathexplain.segmentors``, or a directory written by
         ``pathexplain train``.
     device : str
         "auto" (a GPU where there is one), "cpu", "cuda" or "mps".
@@ -112,6 +189,9 @@ def load_segmentor(name: str | Path = "compact", *, device: str = "auto") -> Seg
         return SEGMENTORS[text](text, device)
     if Path(text).is_dir():
         return _checkpoint(text, device)
+    kind = text.partition(":")[0]
+    if kind in SEGMENTORS:
+        return SEGMENTORS[kind](text, device)
     plugins = entry_points(group="pathexplain.segmentors")
     if text in plugins.names:
         factory: Callable[[str, str], Segmentor] = plugins[text].load()

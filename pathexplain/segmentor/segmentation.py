@@ -6,12 +6,12 @@ Pure arrays; imports no network.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pathexplain.errors import SegmentationError
-from pathexplain.segmentor.instances import SPLITTING, split_instances
+from pathexplain.segmentor.instances import SPLITTING, drop_small, split_instances
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,6 +44,9 @@ class Segmentation:
         Whether the backend was trained on the prompt's category.
     origin_um : (float, float)
         (y, x) of the top left corner on the slide, in µm.
+    objects : tuple of (H, W) integer arrays or None, length P; or None
+        Objects that the backend itself tells apart: 0 is background, any other number one object.
+        None, for a prompt or for all, where they are to be found by splitting the mask.
 
     Raises
     ------
@@ -58,15 +61,18 @@ class Segmentation:
     interiors: tuple[NDArray[np.float32] | None, ...]
     trained: tuple[str, ...]
     origin_um: tuple[float, float] = (0.0, 0.0)
+    objects: tuple[NDArray[np.integer[Any]] | None, ...] | None = None
 
     def __post_init__(self) -> None:
         """Check shapes and types once, so that nobody has to again."""
         n_prompts = len(self.prompts)
         lengths = {len(self.presence), len(self.interiors), len(self.trained)}
+        lengths |= {n_prompts if self.objects is None else len(self.objects)}
         if self.probabilities.ndim != N_AXES or {len(self.probabilities), *lengths} != {n_prompts}:
             message = (
                 f"segmentation of {n_prompts} prompts has probabilities of shape "
-                f"{self.probabilities.shape} and {sorted(lengths)} presences, interiors or states"
+                f"{self.probabilities.shape} and {sorted(lengths)} presences, interiors, states "
+                "or objects"
             )
             raise SegmentationError(message)
         if self.probabilities.dtype != np.float32:
@@ -81,7 +87,10 @@ class Segmentation:
     @property
     def masks(self) -> NDArray[np.bool_]:
         """(P, H, W) bool: thresholded, empty for absent prompts, without objects too small."""
-        return np.stack([self._mask(index) for index in range(len(self.prompts))])
+        masks = np.zeros(self.probabilities.shape, bool)
+        for index in np.flatnonzero(self.is_present):
+            masks[index] = self._mask(int(index))
+        return masks
 
     def _mask(self, index: int) -> NDArray[np.bool_]:
         """One plane of `masks`: what `instances` keeps, where there is a least area."""
@@ -117,8 +126,14 @@ class Segmentation:
             message = f"no prompt {index}: this segmentation has {len(self.prompts)}"
             raise SegmentationError(message)
         prompt = self.prompts[index]
+        mask = self._thresholded(index)
+        objects = None if self.objects is None else self.objects[index]
+        if objects is not None:
+            numbers, places = np.unique(np.where(mask, objects, 0), return_inverse=True)
+            known = (places + (numbers[0] != 0)).astype(np.int32).reshape(mask.shape)
+            return drop_small(known, mpp=self.mpp, min_area_um2=prompt.min_area_um2)
         return split_instances(
-            self._thresholded(index),
+            mask,
             self.interiors[index],
             mpp=self.mpp,
             splitting=SPLITTING[prompt.structure or "tissue"],

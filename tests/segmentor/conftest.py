@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,14 @@ import pytest
 import torch
 from PIL import Image
 from tokenizers import Tokenizer
+from tokenizers.processors import TemplateProcessing
+from transformers import (
+    CLIPSegConfig,
+    CLIPSegForImageSegmentation,
+    PreTrainedTokenizerFast,
+    Sam3Config,
+    Sam3Model,
+)
 
 from pathexplain.segmentor.checkpoint import write_checkpoint
 from pathexplain.segmentor.configuration import PathExplainConfig
@@ -109,3 +118,87 @@ def manifest(tmp_path: Path) -> Path:
         writer.writeheader()
         writer.writerows(rows)
     return path
+
+
+@pytest.fixture
+def save_tiny(tmp_path: Path) -> Callable[[str], Path]:
+    """Write CLIPSeg or SAM 3 with few random weights, as a folder of transformers."""
+
+    def save(kind: str) -> Path:
+        torch.manual_seed(0)
+        folder = tmp_path / kind
+        model = tiny_clipseg() if kind == "clipseg" else tiny_sam3()
+        model.save_pretrained(folder)
+        tokenizer = tiny_tokenizer()
+        tokenizer.post_processor = TemplateProcessing(
+            single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        )
+        PreTrainedTokenizerFast(
+            tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]"
+        ).save_pretrained(folder)
+        return folder
+
+    return save
+
+
+def tiny_text(**sizes: int) -> dict[str, int]:
+    return {
+        "vocab_size": 128,
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "projection_dim": 16,
+        "max_position_embeddings": 16,
+        "bos_token_id": 2,
+        "eos_token_id": 3,
+        "pad_token_id": 0,
+        **sizes,
+    }
+
+
+def tiny_clipseg() -> CLIPSegForImageSegmentation:
+    vision = {
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "image_size": 352,
+        "patch_size": 32,
+    }
+    config = CLIPSegConfig(
+        text_config=tiny_text(),
+        vision_config=vision,
+        projection_dim=16,
+        extract_layers=[0, 1],
+        reduce_dim=8,
+        decoder_num_attention_heads=2,
+        decoder_intermediate_size=16,
+    )
+    return CLIPSegForImageSegmentation(config)
+
+
+def tiny_sam3() -> Sam3Model:
+    part = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 16, "num_layers": 1}
+    config = Sam3Config(
+        vision_config={
+            "backbone_config": {
+                "model_type": "sam3_vit_model",
+                "hidden_size": 16,
+                "intermediate_size": 16,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 2,
+                "image_size": 112,
+                "pretrain_image_size": 56,
+                "window_size": 4,
+                "global_attn_indexes": [1],
+            },
+            "fpn_hidden_size": 16,
+        },
+        text_config={"model_type": "clip_text_model", **tiny_text()},
+        geometry_encoder_config=part,
+        detr_encoder_config=part,
+        detr_decoder_config={**part, "num_queries": 6},
+        mask_decoder_config={"hidden_size": 16, "num_attention_heads": 2},
+    )
+    return Sam3Model(config)

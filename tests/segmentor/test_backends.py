@@ -4,9 +4,10 @@ from importlib.metadata import EntryPoint, EntryPoints
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pathexplain.errors import ConfigError, SegmentationError
-from pathexplain.prompts import Prompt
+from pathexplain.prompts import Prompt, as_prompts
 from pathexplain.segmentor import SEGMENTORS, Segmentation, backends, load_segmentor
 from pathexplain.segmentor.stain import StainSegmentor
 
@@ -30,9 +31,25 @@ def image():
     return pixels
 
 
-@pytest.mark.parametrize("name", SEGMENTORS)
-def test_contract(name, image):
-    segmentor = load_segmentor(name, device="cpu")
+@pytest.fixture
+def named(tmp_path, image, save_tiny):
+    """What to call each segmentor, made ready where it needs files of its own."""
+
+    def name_of(kind):
+        if kind == "masks":
+            rng = np.random.default_rng(0)
+            for prompt in as_prompts(PROMPTS):
+                labels = rng.integers(0, 3, image.shape[:2], np.uint8)
+                Image.fromarray(labels).save(tmp_path / f"{prompt.name}.png")
+            return f"masks:{tmp_path}"
+        return kind if kind in {"compact", "stain"} else f"{kind}:{save_tiny(kind)}"
+
+    return name_of
+
+
+@pytest.mark.parametrize("kind", SEGMENTORS)
+def test_contract(kind, image, named):
+    segmentor = load_segmentor(named(kind), device="cpu")
     before = image.copy()
     result = segmentor.segment(image, PROMPTS, mpp=0.5)
     assert isinstance(result, Segmentation)
@@ -91,7 +108,7 @@ def test_a_plug_in_is_found_by_its_entry_point(monkeypatch):
     monkeypatch.setattr(EntryPoint, "load", lambda self: make_plugin)
     monkeypatch.setattr(backends, "entry_points", lambda group: EntryPoints([point]))
     assert load_segmentor("echo", device="cpu").name == "echo on cpu"
-    with pytest.raises(ConfigError, match="not one of compact, echo, stain"):
+    with pytest.raises(ConfigError, match="not one of clipseg, compact, echo, masks, sam3, stain"):
         load_segmentor("other")
 
 
