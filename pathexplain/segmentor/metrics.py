@@ -69,17 +69,18 @@ def _overlaps(
     found: NDArray[np.int32], truth: NDArray[np.int32]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """(T, F) pixels shared by each true and found object, and the sizes (T,) and (F,)."""
-    _, true_ids = np.unique(truth, return_inverse=True)
-    _, found_ids = np.unique(found, return_inverse=True)
-    true_ids, found_ids = true_ids.ravel(), found_ids.ravel()
-    if not (truth == 0).any():
-        true_ids = true_ids + 1
-    if not (found == 0).any():
-        found_ids = found_ids + 1
-    n_true, n_found = int(true_ids.max()) + 1, int(found_ids.max()) + 1
+    (true_ids, n_true), (found_ids, n_found) = _consecutive(truth), _consecutive(found)
     counts = np.bincount(true_ids * n_found + found_ids, minlength=n_true * n_found)
     table = counts.reshape(n_true, n_found)
     return table[1:, 1:], table[1:].sum(axis=1), table[:, 1:].sum(axis=0)
+
+
+def _consecutive(labels: NDArray[np.int32]) -> tuple[NDArray[np.int64], int]:
+    """(N,) labels renumbered without gaps, 0 kept for the background, and how many numbers."""
+    flat = labels.ravel()
+    is_used = np.bincount(flat, minlength=1) > 0
+    is_used[0] = True
+    return (np.cumsum(is_used) - 1)[flat], int(is_used.sum())
 
 
 def aggregated_jaccard(found: NDArray[np.int32], truth: NDArray[np.int32]) -> float:
