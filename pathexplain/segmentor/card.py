@@ -1,41 +1,94 @@
 """The model card: what a checkpoint was trained on, under which terms, and how good it is.
 
-Writes ``README.md`` beside the weights and the licence into ``config.json``. Figures come from
-`evaluation`; nothing is computed here.
+Writes ``README.md`` beside the weights, with the figures as JSON. Figures come from `evaluation`,
+computed now or earlier; nothing is computed here. The tables stand in `card_tables`.
 """
 
 from __future__ import annotations
 
 import json
-import math
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pathexplain.errors import ConfigError
+from pathexplain.segmentor.assessment.results import Evaluation, read_evaluation
+from pathexplain.segmentor.card_tables import (
+    class_table,
+    detection_table,
+    presence_lines,
+    robustness_table,
+    tile_table,
+    wording_table,
+)
 from pathexplain.serialization import to_jsonable, write_json, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pathexplain.segmentor.evaluation import ClassScore, Evaluation, Score
+__all__ = ["FAILURES", "model_card", "write_card"]
 
-__all__ = ["model_card", "write_card"]
-
-_FIGURES = ("dice", "iou", "aji", "pq", "f1", "object_dice")
+FAILURES = "failures.jpg"
+_LIMITS = (
+    "Intervals are 95 % percentile bootstrap intervals. They draw patients where the source says "
+    "who they are and images where it does not; where a class has one patient there is no "
+    "interval, and where it has a few the interval is too narrow. Images of one hospital, scanner "
+    "and staining day resemble each other more than those that you will bring, which no interval "
+    "here shows. A mask counts as a user gets it: thresholded, and empty where the prompt is "
+    "called absent."
+)
 
 
 def write_card(
-    folder: str | Path, evaluation: Evaluation, *, baseline: Evaluation | None = None
+    folder: str | Path,
+    evaluation: Evaluation | str | Path,
+    *,
+    baseline: Evaluation | str | Path | None = None,
+    pictures: str | Path | None = None,
 ) -> Path:
-    """Write the model card and the figures into a checkpoint directory; return the card's path."""
+    """Write the model card and the figures into a checkpoint directory; return the card's path.
+
+    Parameters
+    ----------
+    folder : path
+        The checkpoint, with its ``config.json``.
+    evaluation, baseline : Evaluation or path
+        Of this checkpoint and of the baseline, on the same images; a path is that of the JSON that
+        `pathexplain evaluate --out` wrote.
+    pictures : path, optional
+        Folder of contact sheets, whose ``failures.jpg`` is copied beside the card and shown.
+
+    Raises
+    ------
+    ConfigError
+        When the folder is no checkpoint, or a JSON is no evaluation.
+    """
     place = Path(folder)
+    if not (place / "config.json").is_file():
+        message = f"{place}: no checkpoint folder, lacks config.json; a card needs one"
+        raise ConfigError(message, path=str(place))
     config = json.loads((place / "config.json").read_text(encoding="utf-8"))
-    figures = {"evaluation": evaluation, "baseline": baseline}
-    write_json(place / "evaluation.json", to_jsonable(figures))
-    return write_text(place / "README.md", model_card(config, evaluation, baseline=baseline))
+    figures, beside = _figures(evaluation), None if baseline is None else _figures(baseline)
+    if pictures is not None and (Path(pictures) / FAILURES).is_file():
+        shutil.copyfile(Path(pictures) / FAILURES, place / FAILURES)
+    both = {"evaluation": figures, "baseline": beside}
+    write_json(place / "evaluation.json", to_jsonable(both))
+    shown = FAILURES if (place / FAILURES).is_file() else None
+    text = model_card(config, figures, baseline=beside, picture=shown)
+    return write_text(place / "README.md", text)
+
+
+def _figures(given: Evaluation | str | Path) -> Evaluation:
+    """Figures, read where a path is given."""
+    return given if isinstance(given, Evaluation) else read_evaluation(given)
 
 
 def model_card(
-    config: Mapping[str, Any], evaluation: Evaluation, *, baseline: Evaluation | None = None
+    config: Mapping[str, Any],
+    evaluation: Evaluation,
+    *,
+    baseline: Evaluation | None = None,
+    picture: str | None = None,
 ) -> str:
     """Markdown of a model card.
 
@@ -45,9 +98,34 @@ def model_card(
         Contents of ``config.json``, with its ``card``.
     evaluation, baseline : Evaluation
         Of this checkpoint and of the baseline, on the same images.
+    picture : str, optional
+        Relative link to the picture of failures.
     """
+    split = f"{evaluation.n_images} {evaluation.split} images"
+    lines = [*_head(config), f"## Figures on {split}", "", _LIMITS, ""]
+    lines += _section("Masks, mean over images", class_table(evaluation, baseline))
+    lines += _section("Centres, matched within 6 µm", detection_table(evaluation))
+    lines += _section("Whole tiles, by the tissue seen most of", tile_table(evaluation))
+    lines += _section("Presence", presence_lines(evaluation))
+    lines += _section(
+        "Robustness, Dice as a ratio to that of the unchanged image", robustness_table(evaluation)
+    )
+    lines += _section(
+        "Wordings, Dice as a ratio to that of the canonical prompt", wording_table(evaluation)
+    )
+    if picture is not None:
+        about = "The worst image of each class; yellow is annotated, blue was found."
+        lines += _section("Failures", [about, "", f"![The worst image of each class]({picture})"])
+    if evaluation.skipped:
+        names = "; ".join(f"{skipped.image} ({skipped.reason})" for skipped in evaluation.skipped)
+        lines += _section("Images that could not be measured", [names])
+    return "\n".join(lines)
+
+
+def _head(config: Mapping[str, Any]) -> list[str]:
+    """Terms, training data and classes."""
     card = config["card"]
-    lines = [
+    return [
         "# Text-prompted segmentor: model card",
         "",
         f"Licence of the weights: **{card['licence']}**. For research; not a medical device.",
@@ -63,58 +141,15 @@ def model_card(
         "",
         "Classes (canonical prompts): " + "; ".join(config["classes"]) + ".",
         "",
-        f"## Figures on the {evaluation.split} images",
-        "",
-        "Mean over images [95 % bootstrap interval over images]; images of one patient are not "
-        "independent, so the intervals are too narrow. A mask counts as a user gets it: "
-        "thresholded, and empty where the prompt is called absent.",
-        "",
-        *_table(evaluation, baseline),
-        "",
-        f"Presence: AUROC {_number(evaluation.presence_auroc)} over "
-        f"{evaluation.n_presence_pairs} (image, prompt) pairs; prompts for things that are in no "
-        f"slide gave an empty mask in {_number(evaluation.nonsense_empty_share)} of "
-        f"{evaluation.n_nonsense_pairs} images.",
-        "",
     ]
-    return "\n".join(lines)
+
+
+def _section(title: str, lines: list[str]) -> list[str]:
+    """Lines under a heading, or nothing where there are none."""
+    return [f"### {title}", "", *lines, ""] if lines else []
 
 
 def _steps(card: Mapping[str, Any]) -> str:
     """Count the steps of this stage and of those before it."""
     earlier = sum(int(stage["steps"]) for stage in card.get("history", []))
     return f"{card['steps']} steps" + (f" after {earlier} of an earlier stage" if earlier else "")
-
-
-def _table(evaluation: Evaluation, baseline: Evaluation | None) -> list[str]:
-    """One row a source and class; the baseline's Dice beside ours."""
-    theirs = {(s.source, s.object): s.dice for s in baseline.scores} if baseline else {}
-    head = ["source", "class", "n", *_FIGURES]
-    if baseline:
-        head.append(f"Dice of `{baseline.segmentor}`")
-    rows = [" | ".join(["", *head, ""]).strip(), "| " + " | ".join("---" for _ in head) + " |"]
-    for score in evaluation.scores:
-        cells = [score.source, score.object, str(score.dice.n_images), *_cells(score)]
-        if baseline:
-            cells.append(_interval(theirs.get((score.source, score.object))))
-        rows.append("| " + " | ".join(cells) + " |")
-    return rows
-
-
-def _cells(score: ClassScore) -> list[str]:
-    """Return the figures of one class."""
-    return [_interval(getattr(score, figure)) for figure in _FIGURES]
-
-
-def _interval(score: Score | None) -> str:
-    """Mean and interval, or a dash."""
-    if score is None or score.n_images == 0:
-        return "–"
-    if math.isnan(score.low):
-        return _number(score.mean)
-    return f"{_number(score.mean)} [{_number(score.low)}, {_number(score.high)}]"
-
-
-def _number(value: float) -> str:
-    """Three decimals, or a dash for NaN."""
-    return "–" if math.isnan(value) else f"{value:.3f}"
