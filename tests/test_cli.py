@@ -492,22 +492,40 @@ def test_demo_hands_over_its_options(
 def test_evaluate_prints_or_writes_its_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    from pathexplain.segmentor.assessment.results import Evaluation, Skipped
+
     made: list[dict[str, Any]] = []
 
-    def evaluate(segmentor: str, *, progress: Any, **options: Any) -> dict[str, float]:
+    def evaluate(segmentor: str, *, progress: Any, **options: Any) -> Evaluation:
         progress(1, 2)
         made.append({"segmentor": segmentor, **options})
-        return {"dice": 0.5, "undefined": float("nan")}
+        skipped = (Skipped("a.png", "OSError: broken"),)
+        return Evaluation(
+            segmentor, None, "test", (), 0.5, 3, float("nan"), 0, skipped=skipped, n_images=1
+        )
 
     monkeypatch.setattr("pathexplain.segmentor.evaluation.evaluate", evaluate)
     data = tmp_path / "manifest.csv"
     data.touch()
     words = ["evaluate", "stain", "--data", str(data), "--sources", "glas", "--sources", "tnbc"]
     assert main(words) == 0
-    assert json.loads(capsys.readouterr().out) == {"dice": 0.5, "undefined": None}
+    shown = capsys.readouterr()
+    figures = json.loads(shown.out)
+    assert (figures["presence_auroc"], figures["nonsense_empty_share"]) == (0.5, None)
+    assert shown.err == "skipped: a.png: OSError: broken\n"
     assert main(["evaluate", "--data", str(data), "--out", str(tmp_path / "e.json")]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'e.json'}\n"
-    assert json.loads((tmp_path / "e.json").read_text("utf-8"))["dice"] == 0.5
+    assert json.loads((tmp_path / "e.json").read_text("utf-8"))["presence_auroc"] == 0.5
+    folder = tmp_path / "figures"
+    words = ["evaluate", "--data", str(data), "--out", str(folder), "--robustness", "2"]
+    assert main(words) == 0
+    written = f"{folder / 'evaluation.json'}\n{folder / 'images.csv'}\n"
+    assert capsys.readouterr().out == written
     options = {"data": data, "split": "test", "device": "auto", "seed": 0}
-    assert made[0] == {"segmentor": "stain", "sources": ("glas", "tnbc"), **options}
-    assert made[1] == {"segmentor": "compact", "sources": None, **options}
+    assert made[0] == {
+        "segmentor": "stain", "sources": ("glas", "tnbc"), "robustness": 0, **options
+    }  # fmt: skip
+    assert made[1] == {"segmentor": "compact", "sources": None, "robustness": 0, **options}
+    assert made[2]["robustness"] == 2
+    assert main(["evaluate", "--data", str(data), "--sheets"]) == 2
+    assert "--sheets needs a folder" in capsys.readouterr().err

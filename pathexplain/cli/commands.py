@@ -16,6 +16,7 @@ from pathexplain.errors import ConfigError
 if TYPE_CHECKING:
     from pathexplain.extraction.manifest import RunSummary
     from pathexplain.prompts import PromptsCheck, PromptSet
+    from pathexplain.segmentor.evaluation import Evaluation
 
 __all__ = [
     "check",
@@ -207,13 +208,15 @@ def train(config: Path, /) -> None:
     say(folder)
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - one parameter an option
     segmentor: str = "compact",
     /,
     *,
     data: Path,
     split: str = "test",
     sources: tuple[str, ...] | None = None,
+    robustness: int = 0,
+    sheets: Flag = False,
     out: Path | None = None,
     card: bool = False,
     device: str = "auto",
@@ -230,9 +233,13 @@ def evaluate(
     split
         Part of it: "test", "validation" or "train".
     sources
-        Sources to take; the option again for several. Default: all with masks.
+        Sources to take; the option again for several. Default: all that are annotated.
+    robustness
+        Images of each source on which changed images and other wordings are tried too.
+    sheets
+        Write contact sheets of best, median and worst images into the folder of --out.
     out
-        JSON file to write. Default: print it.
+        JSON file to write, or a folder for evaluation.json, images.csv and sheets. Default: print.
     card
         Write the model card of a checkpoint folder, with the figures of "stain" beside.
     device
@@ -241,22 +248,47 @@ def evaluate(
         Seed of the intervals.
     """
     from pathexplain.segmentor.evaluation import evaluate as run
-    from pathexplain.serialization import write_json
 
-    if not data.is_file():
+    if not data.exists():
         message = f"{data}: no such list of images"
         raise ConfigError(message, path=str(data))
+    if sheets and (out is None or out.suffix == ".json"):
+        message = "evaluate: --sheets needs a folder; give it with --out"
+        raise ConfigError(message)
     options: dict[str, Any] = {"data": data, "split": split, "sources": sources, "seed": seed}
     with Bars() as bars:
-        result = run(segmentor, device=device, progress=bars.image, **options)
+        result = run(
+            segmentor, robustness=robustness, device=device, progress=bars.image, **options
+        )
+    for skipped in result.skipped:
+        note(f"skipped: {skipped.image}: {skipped.reason}")
+    if out is not None:
+        _write_evaluation(result, out, data=data, sheets=sheets, segmentor=segmentor, device=device)
     if card:
         from pathexplain.segmentor.card import write_card
 
-        say(write_card(segmentor, result, baseline=run("stain", **options)))
-    if out is not None:
-        say(write_json(out, result))
-    elif not card:
+        say(write_card(segmentor, result, baseline=run("stain", **options), pictures=out))
+    elif out is None:
         say_json(result)
+
+
+def _write_evaluation(
+    result: Evaluation, out: Path, *, data: Path, sheets: bool, segmentor: str, device: str
+) -> None:
+    """Write an evaluation as one JSON file, or with images and pictures into a folder."""
+    from pathexplain.segmentor.evaluation import write_images
+    from pathexplain.serialization import write_json
+
+    if out.suffix == ".json":
+        say(write_json(out, result))
+        return
+    say(write_json(out / "evaluation.json", result))
+    say(write_images(out / "images.csv", result.images))
+    if sheets:
+        from pathexplain.report.contact_sheet import contact_sheets
+
+        for path in contact_sheets(out, result, segmentor=segmentor, data=data, device=device):
+            say(path)
 
 
 def _run_folder(out: Path | None, prompts: PromptSet) -> Path:
