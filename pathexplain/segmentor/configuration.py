@@ -1,7 +1,7 @@
 """The shape of the network, as a transformers configuration: two sizes of one architecture.
 
-`compact` fuses a mobile convolutional pyramid with a small text encoder; larger sizes change
-numbers here, not code.
+`compact` (the defaults) fuses a mobile convolutional pyramid with a small text encoder; `base` is
+the paper's (Chen 2025, arXiv 2506.20988). They differ in numbers here, not in code.
 """
 
 from __future__ import annotations
@@ -10,7 +10,33 @@ from typing import Any
 
 from transformers import PreTrainedConfig
 
-__all__ = ["PathExplainConfig"]
+from pathexplain.errors import ConfigError
+
+__all__ = ["EFFICIENTNET", "PathExplainConfig"]
+
+EFFICIENTNET = "efficientnet-lite0"
+_CHOICES, _SENTENCES = ("soft", "argmax"), ("mean", "last")
+_FOCALNET_LARGE = {
+    "model_type": "focalnet",
+    "embed_dim": 192,
+    "depths": [2, 2, 18, 2],
+    "hidden_sizes": [384, 768, 1536, 1536],
+    "focal_levels": [4, 4, 4, 4],
+    "focal_windows": [3, 3, 3, 3],
+    "use_conv_embed": True,
+    "use_post_layernorm": True,
+    "use_layerscale": True,
+    "drop_path_rate": 0.3,
+}
+_PUBMEDBERT = {
+    "model_type": "bert",
+    "vocab_size": 30522,
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "max_position_embeddings": 512,
+}
 
 
 class PathExplainConfig(PreTrainedConfig):
@@ -25,17 +51,37 @@ class PathExplainConfig(PreTrainedConfig):
     n_queries, n_layers, n_heads : int
         Learnable queries, and layers and heads of the prompt decoder.
     pyramid_channels : tuple of int
-        Widths of the pixel decoder at strides 2, 4, 8, 16, 32.
+        Widths of the pixel decoder, finest first: at strides 2, 4, 8, 16, 32 for
+        "efficientnet-lite0", at 4, 8, 16, 32 for other image encoders.
     n_refinements : int
-        Further convolutions at stride 2.
-    text_hidden_size, text_layers, text_heads, text_vocabulary, text_length : int
-        The BERT-like text encoder, and the longest prompt in word pieces.
+        Further convolutions at the finest stride.
+    text_hidden_size, text_layers, text_heads, text_vocabulary : int
+        The small BERT text encoder; not looked at where `text_backbone` is given.
+    text_length : int
+        The longest prompt in word pieces.
     mpp : float
         µm per pixel at which the network looks at tissue.
     classes : dict
         Canonical prompt of each trained category to its record (structure, object, sources).
     card : dict
         Provenance for the model card: data, licences, seed, command, metrics.
+    image_backbone : "efficientnet-lite0" or dict
+        Or the configuration of a transformers backbone with maps at strides 4, 8, 16, 32, with its
+        `model_type`: focalnet, swin, convnext, resnet and more.
+    text_backbone : dict, optional
+        The configuration of a BERT-like encoder of transformers, with its `model_type`.
+    choice : {"soft", "argmax"}
+        How queries are chosen by their similarity to the text: mixed by a softmax, or the nearest
+        alone (the paper, equation 7).
+    choice_temperature : float
+        Of that softmax, > 0.
+    sentence : {"mean", "last"}
+        The embedding of a whole prompt: the mean over its word pieces, or the last one (the paper).
+
+    Raises
+    ------
+    ConfigError
+        When choice, sentence, choice_temperature or the number of pyramid levels is none of these.
 
     Examples
     --------
@@ -62,6 +108,11 @@ class PathExplainConfig(PreTrainedConfig):
         mpp: float = 0.5,
         classes: dict[str, Any] | None = None,
         card: dict[str, Any] | None = None,
+        image_backbone: str | dict[str, Any] = EFFICIENTNET,
+        text_backbone: dict[str, Any] | None = None,
+        choice: str = "soft",
+        choice_temperature: float = 0.1,
+        sentence: str = "mean",
         **kwargs: Any,
     ) -> None:
         self.hidden_size = hidden_size
@@ -79,4 +130,87 @@ class PathExplainConfig(PreTrainedConfig):
         self.mpp = mpp
         self.classes = classes or {}
         self.card = card or {}
+        self.image_backbone = image_backbone
+        self.text_backbone = text_backbone
+        self.choice = choice
+        self.choice_temperature = choice_temperature
+        self.sentence = sentence
+        self._check()
         super().__init__(**kwargs)
+
+    @classmethod
+    def base(
+        cls,
+        *,
+        image_backbone: dict[str, Any] | None = None,
+        text_backbone: dict[str, Any] | None = None,
+        mpp: float = 0.25,
+        classes: dict[str, Any] | None = None,
+    ) -> PathExplainConfig:
+        """Return the size of the paper, or of its family where the paper does not say.
+
+        Parameters
+        ----------
+        image_backbone : dict, optional
+            Default: FocalNet-L with four focal levels (Yang 2022, arXiv 2203.11926).
+        text_backbone : dict, optional
+            Default: the shape of PubMedBERT (Gu 2021, doi:10.1145/3458754).
+        mpp : float
+            µm per pixel; 0.25 is the paper's 40 ×.
+        classes : dict, optional
+
+        Examples
+        --------
+        >>> config = PathExplainConfig.base()
+        >>> config.choice, config.sentence, config.n_queries
+        ('argmax', 'last', 101)
+        """
+        return cls(
+            hidden_size=512,
+            mask_size=512,
+            n_queries=101,
+            n_layers=9,
+            n_heads=8,
+            pyramid_channels=(512, 512, 512, 512),
+            n_refinements=0,
+            text_length=77,
+            mpp=mpp,
+            classes=classes,
+            image_backbone=dict(image_backbone or _FOCALNET_LARGE),
+            text_backbone=dict(text_backbone or _PUBMEDBERT),
+            choice="argmax",
+            sentence="last",
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as plain values; not the hash of the weights, which others may replace."""
+        fields: dict[str, Any] = super().to_dict()
+        fields.pop("weights_sha256", None)
+        return fields
+
+    def _check(self) -> None:
+        """Refuse what the network could not be built from."""
+        faults = [
+            f"{name} is {value!r}, not one of {', '.join(allowed)}"
+            for name, value, allowed in (
+                ("choice", self.choice, _CHOICES),
+                ("sentence", self.sentence, _SENTENCES),
+            )
+            if value not in allowed
+        ]
+        if not self.choice_temperature > 0:
+            faults.append(f"choice_temperature is {self.choice_temperature!r}, not above 0")
+        if isinstance(self.image_backbone, str) and self.image_backbone != EFFICIENTNET:
+            faults.append(
+                f"image_backbone is {self.image_backbone!r}, neither {EFFICIENTNET!r} nor the "
+                "configuration of a transformers backbone"
+            )
+        n_levels = 5 if isinstance(self.image_backbone, str) else 4
+        if len(self.pyramid_channels) != n_levels:
+            faults.append(
+                f"pyramid_channels has {len(self.pyramid_channels)} levels where the image encoder "
+                f"has {n_levels}"
+            )
+        if faults:
+            message = "network configuration: " + "; ".join(faults)
+            raise ConfigError(message)

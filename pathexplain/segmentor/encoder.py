@@ -1,12 +1,13 @@
-"""The image side of the network: a mobile convolutional pyramid and the decoder that fuses it.
+"""The image side of the compact network, and the decoder that fuses any pyramid.
 
 Encoder: EfficientNet-Lite0 (Tan 2019, EfficientNet, arXiv 1905.11946; the Lite variant drops
 squeeze-excitation and uses ReLU6). Fusion: top-down, as in Lin 2017, Feature Pyramid Networks,
-doi:10.1109/CVPR.2017.106.
+doi:10.1109/CVPR.2017.106. Other encoders: see `backbones`.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["ENCODER_CHANNELS", "EfficientNetLite", "PixelDecoder", "load_imagenet"]
 
@@ -121,6 +122,9 @@ class InvertedResidual(nn.Module):
 class EfficientNetLite(nn.Module):
     """Five feature maps at strides 2, 4, 8, 16, 32, with `ENCODER_CHANNELS` channels."""
 
+    channels = ENCODER_CHANNELS
+    stride = 2
+
     def __init__(self) -> None:
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(3, 32, 3, 2, 1, bias=False), _norm(32), nn.ReLU6())
@@ -178,28 +182,39 @@ def _fuse(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class PixelDecoder(nn.Module):
-    """Fuse the pyramid from coarse to fine; widths of `channels` at strides 2, 4, 8, 16, 32."""
+    """Fuse a pyramid from coarse to fine.
 
-    def __init__(self, channels: list[int], n_refinements: int = 0) -> None:
+    Parameters
+    ----------
+    inputs, channels : sequence of int
+        Widths of the maps that come and of those that go, finest first; each map is half the size
+        of the one before.
+    n_refinements : int
+        Further convolutions of the finest map.
+    """
+
+    def __init__(
+        self, inputs: Sequence[int], channels: Sequence[int], *, n_refinements: int = 0
+    ) -> None:
         super().__init__()
         self.lateral = nn.ModuleList(
-            nn.Conv2d(inputs, outputs, 1)
-            for inputs, outputs in zip(ENCODER_CHANNELS, channels, strict=True)
+            nn.Conv2d(incoming, outgoing, 1)
+            for incoming, outgoing in zip(inputs, channels, strict=True)
         )
         self.context = nn.Sequential(
-            _fuse(channels[4], channels[4]), _fuse(channels[4], channels[4])
+            _fuse(channels[-1], channels[-1]), _fuse(channels[-1], channels[-1])
         )
         self.reduce = nn.ModuleList(
-            nn.Conv2d(channels[level + 1], channels[level], 1) for level in range(4)
+            nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(channels)
         )
-        self.fuse = nn.ModuleList(_fuse(channels[level], channels[level]) for level in range(4))
+        self.fuse = nn.ModuleList(_fuse(width, width) for width in channels[:-1])
         self.refine = nn.ModuleList(_fuse(channels[0], channels[0]) for _ in range(n_refinements))
 
-    def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        """Five maps to five fused maps, finest first."""
-        features = self.context(self.lateral[4](maps[4]))
+    def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """As many fused maps as there are maps, finest first."""
+        features = self.context(self.lateral[-1](maps[-1]))
         fused = [features]
-        for level in (3, 2, 1, 0):
+        for level in reversed(range(len(self.fuse))):
             lateral = self.lateral[level](maps[level])
             coarse = functional.interpolate(
                 self.reduce[level](features), size=lateral.shape[-2:], mode="nearest"

@@ -12,26 +12,36 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import BertConfig, BertModel, PreTrainedModel
+from transformers import PreTrainedModel
 
+from pathexplain.segmentor.backbones import image_encoder, text_encoder
 from pathexplain.segmentor.configuration import PathExplainConfig
-from pathexplain.segmentor.encoder import EfficientNetLite, PixelDecoder
+from pathexplain.segmentor.encoder import PixelDecoder
 
 __all__ = ["INTERIOR_OF", "EncodedImage", "EncodedText", "PathExplainModel", "PromptOutput"]
 
 INTERIOR_OF = {"nuclei": 0, "cell": 0, "tissue": 1}
-_TEMPERATURE = 0.1
 _PRIOR = 0.1
 
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """What all prompts share: `pixels` (B, M, H/2, W/2), `tokens` (B, T, d), `interiors` logits."""
+    """What all prompts share.
+
+    Attributes
+    ----------
+    pixels : (B, M, H / stride, W / stride)
+        Pixel embeddings; `PathExplainModel.mask_stride` is the stride.
+    tokens : (B, T, d)
+        The two coarsest maps, as the queries see them.
+    interiors : (B, 2, H / stride, W / stride)
+        Logits: deep inside a nucleus or cell, deep inside a tissue-level object.
+    """
 
     pixels: Tensor
     tokens: Tensor
@@ -46,10 +56,17 @@ class EncodedText:
     mask: Tensor
     sentence: Tensor
 
+    def shared(self, n_images: int) -> EncodedText:
+        """Ask the same N prompts of each of `n_images` images: all parts get that leading axis."""
+        states, mask, sentence = (
+            part.expand(n_images, *part.shape) for part in (self.states, self.mask, self.sentence)
+        )
+        return EncodedText(states, mask, sentence)
+
 
 @dataclass(frozen=True)
 class PromptOutput:
-    """Logits: `masks` (B, K, H/2, W/2) and `presence` (B, K)."""
+    """Logits: `masks` (B, K, H / stride, W / stride) and `presence` (B, K)."""
 
     masks: Tensor
     presence: Tensor
@@ -109,24 +126,17 @@ class PathExplainModel(PreTrainedModel):
     def __init__(self, config: PathExplainConfig) -> None:
         super().__init__(config)
         width, channels = config.hidden_size, config.pyramid_channels
-        self.encoder = EfficientNetLite()
-        self.pixel_decoder = PixelDecoder(channels, config.n_refinements)
+        self.encoder: Any = image_encoder(config)  # of either class
+        self.pixel_decoder = PixelDecoder(
+            self.encoder.channels, channels, n_refinements=config.n_refinements
+        )
         self.pixel_head = nn.Conv2d(channels[0], config.mask_size, 1)
         self.interior_head = nn.Conv2d(channels[0], 2, 1)
-        self.token_heads = nn.ModuleList(nn.Linear(channels[level], width) for level in (3, 4))
-        self.text_encoder = BertModel(
-            BertConfig(
-                vocab_size=config.text_vocabulary,
-                hidden_size=config.text_hidden_size,
-                num_hidden_layers=config.text_layers,
-                num_attention_heads=config.text_heads,
-                intermediate_size=4 * config.text_hidden_size,
-                max_position_embeddings=config.text_length,
-            ),
-            add_pooling_layer=False,
-        )
-        self.text_head = nn.Linear(config.text_hidden_size, width)
-        self.sentence_head = nn.Linear(config.text_hidden_size, width)
+        self.token_heads = nn.ModuleList(nn.Linear(coarse, width) for coarse in channels[-2:])
+        self.text_encoder: Any = text_encoder(config)  # of any BERT-like class
+        text_width = self.text_encoder.config.hidden_size
+        self.text_head = nn.Linear(text_width, width)
+        self.sentence_head = nn.Linear(text_width, width)
         self.queries = nn.Parameter(torch.randn(config.n_queries, width) * 0.02)
         self.layers = nn.ModuleList(
             PromptLayer(width, config.n_heads) for _ in range(config.n_layers)
@@ -147,21 +157,41 @@ class PathExplainModel(PreTrainedModel):
                 cast("Tensor", self.interior_head.bias), math.log(_PRIOR / (1 - _PRIOR))
             )
 
+    @property
+    def mask_stride(self) -> int:
+        """Pixels of the image a pixel of the masks, along each side."""
+        return int(self.encoder.stride)
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]  # there, all options are named
+        cls, name: Any, *arguments: Any, **options: Any
+    ) -> Self:
+        """As of any transformers model, but in float32 unless `dtype` says otherwise.
+
+        Checkpoints are stored in half precision, in which processors compute slowly or not at all.
+        """
+        options.setdefault("dtype", torch.float32)
+        model: Self = super().from_pretrained(name, *arguments, **options)
+        return model
+
     def encode_image(self, pixels: Tensor) -> EncodedImage:
         """Encode (B, 3, H, W) pixels in [-1, 1]; H and W are multiples of 32."""
         maps = self.pixel_decoder(self.encoder(pixels))
         tokens = [
             head(maps[level].flatten(2).transpose(1, 2))
-            for head, level in zip(self.token_heads, (3, 4), strict=True)
+            for head, level in zip(self.token_heads, (-2, -1), strict=True)
         ]
         return EncodedImage(
             self.pixel_head(maps[0]), torch.cat(tokens, dim=1), self.interior_head(maps[0])
         )
 
     def encode_text(self, token_ids: Tensor, mask: Tensor) -> EncodedText:
-        """Encode (N, L) word pieces with their (N, L) bool mask."""
+        """Encode (N, L) word pieces with their (N, L) bool mask, padding last."""
         states = self.text_encoder(token_ids, attention_mask=mask).last_hidden_state
         weight = mask[..., None].to(states.dtype)
+        if self.config.sentence == "last":
+            following = functional.pad(weight, (0, 0, 0, 1))[:, 1:]
+            weight = weight - following
         sentence = functional.normalize((states * weight).sum(1) / weight.sum(1), dim=-1)
         return EncodedText(states, mask, sentence)
 
@@ -181,16 +211,27 @@ class PathExplainModel(PreTrainedModel):
         for layer in self.layers:
             joint = layer(queries, words, text.mask, image.tokens)
             queries, words = joint.split([len(self.queries), words.shape[2]], dim=2)
-        similarity = functional.cosine_similarity(
-            self.class_head(queries), sentence[:, :, None], dim=-1
-        )
-        choice = (similarity / _TEMPERATURE).softmax(dim=-1)
-        chosen = self.norm((choice[..., None] * queries).sum(dim=2))
+        chosen = self.norm((self._choice(queries, sentence)[..., None] * queries).sum(dim=2))
         embedding = self.mask_out(self.mask_head(chosen))
         masks = torch.einsum("bkm,bmhw->bkhw", embedding[..., :-1], image.pixels)
         masks = masks / math.sqrt(self.config.mask_size) + embedding[..., -1, None, None]
         presence = self.presence_head(torch.cat([chosen, sentence], dim=-1))[..., 0]
         return PromptOutput(masks, presence)
+
+    def _choice(self, queries: Tensor, sentence: Tensor) -> Tensor:
+        """(B, K, n) weights of the queries, which sum to 1.
+
+        Where only the nearest counts, its gradient is that of the soft choice (Bengio 2013,
+        arXiv 1308.3432), so that the class head learns.
+        """
+        similarity = functional.cosine_similarity(
+            self.class_head(queries), sentence[:, :, None], dim=-1
+        )
+        share: Tensor = (similarity / self.config.choice_temperature).softmax(dim=-1)
+        if self.config.choice == "soft":
+            return share
+        nearest = functional.one_hot(similarity.argmax(dim=-1), share.shape[-1]).to(share.dtype)
+        return share - share.detach() + nearest
 
     def forward(self, pixels: Tensor, text: EncodedText) -> tuple[EncodedImage, PromptOutput]:
         """Encode and decode in one call, for training."""
