@@ -132,15 +132,31 @@ def test_folder_of_masks(
     for part, mask in (("train", two_objects), ("val", binary)):
         save(tmp_path / part / "images" / "1.jpg", stained)
         save(tmp_path / part / "masks" / "1.png", mask)
-    prompt = "tissue-level metastasis in lymph node"
-    made = converted("folder", tmp_path, prompt=prompt, source_mpp=1.0)
-    train = made.rows["train_1", "metastasis"]
-    assert (train.kind, train.split, train.region) == ("instances", "train", "lymph node")
-    assert made.objects("train_1", "metastasis") == {1, 2}
-    validation = made.rows["val_1", "metastasis"]
-    assert (validation.kind, validation.split) == ("region", "validation")
-    assert (made.values("val_1", "metastasis") == (two_objects > 0)).all()
+    made = converted("folder", tmp_path, prompt="tissue-level glomerulus in kidney", source_mpp=1.0)
+    train = made.rows["train_1", "glomerulus"]
+    assert (train.kind, train.split, train.region) == ("instances", "train", "kidney")
+    assert (made.values("train_1", "glomerulus") == two_objects).all()
+    validation = made.rows["val_1", "glomerulus"]
+    assert (validation.kind, validation.split) == ("instances", "validation")
+    assert (made.values("val_1", "glomerulus") == two_objects).all()  # two patches, two objects
     assert validation.licence == "as stated by the owner"
+
+
+@pytest.mark.parametrize("prompt", ["tissue-level metastasis in lymph node", "tissue-level pearl"])
+def test_folder_of_areas(
+    tmp_path: Path,
+    save: Save,
+    stained: np.ndarray,
+    two_objects: np.ndarray,
+    converted: Callable,
+    prompt: str,
+) -> None:
+    save(tmp_path / "images" / "1.png", stained)
+    save(tmp_path / "masks" / "1.png", two_objects)
+    made = converted("folder", tmp_path, prompt=prompt, source_mpp=1.0)
+    ((picture, category),) = made.rows
+    assert made.rows[picture, category].kind == "region"
+    assert (made.values(picture, category) == (two_objects > 0)).all()
 
 
 def test_folder_needs_a_prompt_with_a_structure_and_others_none(

@@ -57,6 +57,13 @@ def test_mirrored_masks_give_mirrored_area(flip: int) -> None:
     assert (there != back).mean() < 0.002
 
 
+def test_edges_that_halve_a_pixel_keep_the_area() -> None:
+    before = np.zeros((80, 80), np.int32)
+    before[11:51, 21:61] = 3
+    after = rescale_labels(before, (40, 40))
+    assert (after > 0).sum() * 4 == pytest.approx((before > 0).sum(), rel=0.01)
+
+
 def test_whole_blocks_are_exact_at_integer_factors() -> None:
     small = np.random.default_rng(1).integers(0, 5, (20, 30)).astype(np.int32)
     for factor in (2, 3, 4, 5):

@@ -1,5 +1,7 @@
 """Labels of sources in our words: consistent with the vocabulary, and prompts that parse."""
 
+from pathlib import Path
+
 import pytest
 
 from pathexplain.segmentor.datasets.catalog import CATALOG, REFUSED
@@ -55,3 +57,14 @@ def test_regions_are_the_vocabularys() -> None:
     assert region_of("Bile-duct") == "bile duct"
     assert region_of("stomach cardia") == "stomach"
     assert region_of("") == "multiple"
+
+
+def test_the_page_tells_of_every_source() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    for name, info in CATALOG.items():
+        (section,) = (part for part in page.split("\n### ") if part.startswith(f"`{name}`"))
+        assert info.licence in section
+        assert info.paper in section
+        assert info.link in section
+        assert all(category.name in section for category in TAXONOMY.get(name, ()))
+    assert all(f"- `{name}`" in page for name in REFUSED)

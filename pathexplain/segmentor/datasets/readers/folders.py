@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
+from skimage.measure import label as components
 
 from pathexplain.errors import ConfigError
 from pathexplain.segmentor.datasets.annotation import (
@@ -51,7 +52,9 @@ _SPLITS: dict[str, Split] = {
 def folder_of_masks(folder: Path, *, prompt: str) -> list[Item]:
     """Folders ``images`` and ``masks`` of equal names, one category; also inside split folders.
 
-    A mask of more than two values holds a value an object; one of two values is an area.
+    The category is of the vocabulary's kind, else an area where it is tissue. Where objects are
+    counted, a mask of more than two values holds a value an object, and in one of two values each
+    connected patch is an object.
 
     Raises
     ------
@@ -63,7 +66,9 @@ def folder_of_masks(folder: Path, *, prompt: str) -> list[Item]:
         message = f'prompt {prompt!r}: say the structure too, as in "tissue-level tumor in breast"'
         raise ConfigError(message)
     name = parsed.term.name if parsed.term else parsed.object
-    category = Category(parsed.structure, name, (PROMPTED,), "instances")
+    kind: Kind = "region" if parsed.structure == "tissue" else "instances"
+    kind = parsed.term.kind if parsed.term else kind
+    category = Category(parsed.structure, name, (PROMPTED,), kind)
     items = []
     for images in sorted(path for path in folder.rglob("images") if path.is_dir()):
         part = images.parent.name.lower()
@@ -82,13 +87,10 @@ def _read_prompted(category: Category, image: Path, mask: Path) -> Annotated:
     """Read one picture and its mask of the category that the user named."""
     pixels, labels = read_rgb(image), read_labels(mask)
     check_shape(pixels, labels, mask)
-    is_area = len(np.unique(labels)) <= 2 or mask.suffix.lower() in {".jpg", ".jpeg"}  # noqa: PLR2004
-    values = binary(labels).astype(np.int32) if is_area else labels
-    kind = Category(
-        category.structure, category.name, category.labels, "region" if is_area else "instances"
-    )
-    made = annotate(kind, (values > 0).astype(np.uint8), {1: PROMPTED}, values)
-    return Annotated(pixels, (made,))
+    is_plain = len(np.unique(labels)) <= 2 or mask.suffix.lower() in {".jpg", ".jpeg"}  # noqa: PLR2004
+    codes = (binary(labels) if is_plain else labels > 0).astype(np.uint8)
+    objects = components(codes, connectivity=1) if is_plain else labels
+    return Annotated(pixels, (annotate(category, codes, {1: PROMPTED}, objects),))
 
 
 def manifest(folder: Path) -> list[Item]:
