@@ -71,7 +71,7 @@ def test_intervals_are_those_of_pairs_drawn_one_by_one():
     rng = np.random.default_rng(5)
     units = rng.integers(0, 12, 90)
     truth = rng.random(90) < 0.4
-    score = np.round(expit(rng.normal(0, 1, 90) + truth), 2)
+    score = np.round(expit(rng.normal(0, 1, 90) + truth), 1)
     pairs = [
         Pair(float(s), is_there=bool(t), is_empty=False, sort="annotated", unit=f"{u:02}")
         for s, t, u in zip(score, truth, units, strict=True)
