@@ -136,7 +136,7 @@ TAXONOMY: Mapping[str, tuple[Category, ...]] = {
         _nuclei("inflammatory", "inflammatory", unsure=("other",)),
         _nuclei("connective", *_CONSEP_STROMAL, unsure=("other",)),
         _nuclei("fibroblast", "fibroblast"),
-        _nuclei("muscle cell", "muscle"),
+        _nuclei("myocyte", "muscle"),
         _nuclei("endothelial", "endothelial"),
     ),
     "pannuke": (
@@ -212,7 +212,7 @@ TAXONOMY: Mapping[str, tuple[Category, ...]] = {
         _area("epithelium", "Epithelium"),
         _area("smooth muscle", "SmoothMuscle"),
         _cells("red blood cell", "RBC"),
-        _cells("leukocyte", "Leukocyte"),
+        _cells("inflammatory", "Leukocyte"),
         _cells("lymphocyte", "Lymphocyte"),
         _cells("endothelial", "Endothelium"),
         _cells("plasma cell", "PlasmaCell"),

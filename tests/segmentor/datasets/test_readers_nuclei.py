@@ -112,7 +112,7 @@ def test_consep(
         "inflammatory": set(),
         "connective": {2},
         "fibroblast": set(),
-        "muscle cell": {2},
+        "myocyte": {2},
         "endothelial": set(),
     }
     row = made.rows["test_1", "nucleus"]
