@@ -55,6 +55,11 @@ class PathExplainConfig(PreTrainedConfig):
         "efficientnet-lite0", at 4, 8, 16, 32 for other image encoders.
     n_refinements : int
         Further convolutions at the finest stride.
+    has_region_path : bool
+        Whether prompts also look at the encoder's own two coarsest maps: what tissue a place is,
+        beside where exactly it ends.
+    standardizes_text : bool
+        Whether sentence embeddings are centred and scaled: those of prompts differ little.
     text_hidden_size, text_layers, text_heads, text_vocabulary : int
         The small BERT text encoder; not looked at where `text_backbone` is given.
     text_length : int
@@ -113,6 +118,9 @@ class PathExplainConfig(PreTrainedConfig):
         choice: str = "soft",
         choice_temperature: float = 0.1,
         sentence: str = "mean",
+        *,
+        has_region_path: bool = True,
+        standardizes_text: bool = True,
         **kwargs: Any,
     ) -> None:
         self.hidden_size = hidden_size
@@ -122,6 +130,8 @@ class PathExplainConfig(PreTrainedConfig):
         self.n_heads = n_heads
         self.pyramid_channels = list(pyramid_channels)
         self.n_refinements = n_refinements
+        self.has_region_path = has_region_path
+        self.standardizes_text = standardizes_text
         self.text_hidden_size = text_hidden_size
         self.text_layers = text_layers
         self.text_heads = text_heads
@@ -173,6 +183,8 @@ class PathExplainConfig(PreTrainedConfig):
             n_heads=8,
             pyramid_channels=(512, 512, 512, 512),
             n_refinements=0,
+            has_region_path=False,
+            standardizes_text=False,
             text_length=77,
             mpp=mpp,
             classes=classes,

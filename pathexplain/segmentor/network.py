@@ -41,11 +41,14 @@ class EncodedImage:
         The two coarsest maps, as the queries see them.
     interiors : (B, 2, H / stride, W / stride)
         Logits: deep inside a nucleus or cell, deep inside a tissue-level object.
+    coarse : (B, M, h, w) or None
+        Embeddings of places rather than of pixels, where the network has a region path.
     """
 
     pixels: Tensor
     tokens: Tensor
     interiors: Tensor
+    coarse: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -133,10 +136,20 @@ class PathExplainModel(PreTrainedModel):
         self.pixel_head = nn.Conv2d(channels[0], config.mask_size, 1)
         self.interior_head = nn.Conv2d(channels[0], 2, 1)
         self.token_heads = nn.ModuleList(nn.Linear(coarse, width) for coarse in channels[-2:])
+        if config.has_region_path:
+            coarse = self.encoder.channels[-2:]
+            self.token_skips = nn.ModuleList(nn.Linear(inputs, width) for inputs in coarse)
+            self.coarse_heads = nn.ModuleList(
+                nn.Conv2d(inputs, config.mask_size, 1) for inputs in coarse
+            )
+            self.coarse_out = nn.Linear(width, config.mask_size)
         self.text_encoder: Any = text_encoder(config)  # of any BERT-like class
         text_width = self.text_encoder.config.hidden_size
         self.text_head = nn.Linear(text_width, width)
         self.sentence_head = nn.Linear(text_width, width)
+        if config.standardizes_text:
+            self.register_buffer("text_mean", torch.zeros(text_width))
+            self.register_buffer("text_scale", torch.ones(text_width))
         self.queries = nn.Parameter(torch.randn(config.n_queries, width) * 0.02)
         self.layers = nn.ModuleList(
             PromptLayer(width, config.n_heads) for _ in range(config.n_layers)
@@ -152,6 +165,10 @@ class PathExplainModel(PreTrainedModel):
         )
         self.post_init()
         with torch.no_grad():
+            if config.has_region_path:
+                for module in (*self.token_skips, self.coarse_out):
+                    nn.init.zeros_(cast("Tensor", module.weight))
+                    nn.init.zeros_(cast("Tensor", module.bias))
             self.mask_out.bias[-1] = math.log(_PRIOR / (1 - _PRIOR))
             nn.init.constant_(
                 cast("Tensor", self.interior_head.bias), math.log(_PRIOR / (1 - _PRIOR))
@@ -176,14 +193,30 @@ class PathExplainModel(PreTrainedModel):
 
     def encode_image(self, pixels: Tensor) -> EncodedImage:
         """Encode (B, 3, H, W) pixels in [-1, 1]; H and W are multiples of 32."""
-        maps = self.pixel_decoder(self.encoder(pixels))
+        raw = self.encoder(pixels)
+        maps = self.pixel_decoder(raw)
         tokens = [
             head(maps[level].flatten(2).transpose(1, 2))
             for head, level in zip(self.token_heads, (-2, -1), strict=True)
         ]
+        coarse = None
+        if self.config.has_region_path:
+            tokens = [
+                token + skip(raw[level].flatten(2).transpose(1, 2))
+                for token, skip, level in zip(tokens, self.token_skips, (-2, -1), strict=True)
+            ]
+            coarse = self._coarse(raw[-2], raw[-1])
         return EncodedImage(
-            self.pixel_head(maps[0]), torch.cat(tokens, dim=1), self.interior_head(maps[0])
+            self.pixel_head(maps[0]), torch.cat(tokens, dim=1), self.interior_head(maps[0]), coarse
         )
+
+    def _coarse(self, fine: Tensor, wide: Tensor) -> Tensor:
+        """Embed places by the two coarsest maps of the encoder, at the stride of the finer one."""
+        coarse: Tensor = self.coarse_heads[0](fine)
+        wider = functional.interpolate(
+            self.coarse_heads[1](wide), size=coarse.shape[-2:], mode="bilinear"
+        )
+        return coarse + wider
 
     def encode_text(self, token_ids: Tensor, mask: Tensor) -> EncodedText:
         """Encode (N, L) word pieces with their (N, L) bool mask, padding last."""
@@ -195,6 +228,16 @@ class PathExplainModel(PreTrainedModel):
         sentence = functional.normalize((states * weight).sum(1) / weight.sum(1), dim=-1)
         return EncodedText(states, mask, sentence)
 
+    @torch.no_grad()
+    def standardize_text(self, sentences: Tensor) -> None:
+        """Centre and scale sentence embeddings by these (N, t), without changing any output."""
+        mean, scale = sentences.mean(0), sentences.std(0).clamp_min(1e-3)
+        head = self.sentence_head
+        head.bias += head.weight @ (mean - self.text_mean)
+        head.weight *= scale / self.text_scale
+        self.text_mean.copy_(mean)
+        self.text_scale.copy_(scale)
+
     def decode(self, image: EncodedImage, text: EncodedText) -> PromptOutput:
         """Decode K prompts for each of B images.
 
@@ -205,16 +248,25 @@ class PathExplainModel(PreTrainedModel):
             States (B, K, L, t), mask (B, K, L) and sentence (B, K, t): each image has its own
             prompts.
         """
-        words, sentence = self.text_head(text.states), self.sentence_head(text.sentence)
+        sentence = text.sentence
+        if self.config.standardizes_text:
+            sentence = (sentence.float() - self.text_mean) / self.text_scale
+        words, sentence = self.text_head(text.states), self.sentence_head(sentence)
         n_images, n_prompts = sentence.shape[:2]
         queries = self.queries.expand(n_images, n_prompts, -1, -1) + sentence[:, :, None]
         for layer in self.layers:
             joint = layer(queries, words, text.mask, image.tokens)
             queries, words = joint.split([len(self.queries), words.shape[2]], dim=2)
         chosen = self.norm((self._choice(queries, sentence)[..., None] * queries).sum(dim=2))
-        embedding = self.mask_out(self.mask_head(chosen))
+        thought = self.mask_head(chosen)
+        embedding = self.mask_out(thought)
         masks = torch.einsum("bkm,bmhw->bkhw", embedding[..., :-1], image.pixels)
         masks = masks / math.sqrt(self.config.mask_size) + embedding[..., -1, None, None]
+        if image.coarse is not None:
+            coarse = torch.einsum("bkm,bmhw->bkhw", self.coarse_out(thought), image.coarse)
+            masks = masks + functional.interpolate(
+                coarse / math.sqrt(self.config.mask_size), size=masks.shape[-2:], mode="bilinear"
+            )
         presence = self.presence_head(torch.cat([chosen, sentence], dim=-1))[..., 0]
         return PromptOutput(masks, presence)
 

@@ -74,7 +74,7 @@ def test_blending_a_constant_gives_the_constant(segmentor, monkeypatch):
 @pytest.fixture
 def normalized(tmp_path, tiny_model, tokenizer):
     """A checkpoint with contrast, whose batch normalisations do something, like a trained one."""
-    torch.manual_seed(1)
+    torch.manual_seed(2)
     model = deepcopy(tiny_model)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -85,6 +85,7 @@ def normalized(tmp_path, tiny_model, tokenizer):
         elif isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight)
     nn.init.normal_(model.mask_out.weight, std=0.5)
+    nn.init.normal_(model.coarse_out.weight, std=0.5)
     nn.init.zeros_(model.mask_out.bias)
     return write_checkpoint(tmp_path / "normalized", model, tokenizer)
 
