@@ -330,3 +330,12 @@ def test_dsb2018_takes_stained_pictures_and_sizes_them_by_their_nuclei(
     assert made.pictures == ["0f1e"]
     assert made.objects("0f1e", "nucleus") == {1, 2}
     assert made.rows["0f1e", "nucleus"].mpp == pytest.approx(8 / 20, rel=0.02)
+
+
+def test_stated_resolution_goes_before_the_pictures_own(
+    tmp_path: Path, save: Save, stained: np.ndarray, converted: Callable
+) -> None:
+    save(tmp_path / "TCGA-A7-A13E-01Z-00-DX1.tif", stained)
+    (tmp_path / "TCGA-A7-A13E-01Z-00-DX1.xml").write_text(outlines({"": [(5, 6, 15, 18)]}))
+    made = converted("monuseg", tmp_path, source_mpp=0.3)
+    assert made.rows["TCGA-A7-A13E-01Z-00-DX1", "nucleus"].mpp == 0.3
