@@ -65,13 +65,13 @@ def evaluate(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Measure a segmentor on one split of a manifest.
+    """Measure a segmentor on one split of a manifest or of a dataset's table.
 
     Parameters
     ----------
     segmentor : str or Segmentor
     data : path
-        Manifest CSV; see `datasets.reading`.
+        Manifest CSV (`datasets.reading`), or a dataset's table or its folder (`datasets.table`).
     split : {"test", "validation", "train"}
     sources : sequence of str, optional
         Default: all sources with annotations.

@@ -41,7 +41,8 @@ def detect(
 ) -> Detection:
     """Match found with true centres, one to one and at most `radius_um` apart.
 
-    Most matches first, then the least total distance (assignment problem).
+    Most matches first, then the least total distance (assignment problem). Sirinukunwattana 2016,
+    doi:10.1109/TMI.2016.2525803, matches within 6 px of 0.55 µm: give 3.3 to compare with that.
 
     Parameters
     ----------
