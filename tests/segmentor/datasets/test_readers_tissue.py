@@ -25,7 +25,11 @@ def test_bcss(
     for name in (train, test):
         save(tmp_path / "0_Public-data" / images / f"{name}.png", stained)
         save(tmp_path / "0_Public-data" / "masks" / f"{name}.png", codes)
+    outside = "TCGA-AR-A1AR-DX1_xmin3_ymin4_MPP-0.2500"
+    save(tmp_path / "0_Public-data" / images / f"{outside}.png", stained)
+    save(tmp_path / "0_Public-data" / "masks" / f"{outside}.png", codes * 0)
     made = converted("bcss", tmp_path)
+    assert made.pictures == [train, test]  # of the third nothing is known, so it has no row
     tumor = made.values(train, "tumor")
     expected = np.where(np.isin(codes, (1, 20)), 1, 0)
     expected[np.isin(codes, (0, 7, 15))] = 65535
