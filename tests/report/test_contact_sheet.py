@@ -55,10 +55,12 @@ def test_nuclei_are_shown_where_truth_and_mask_differ_most():
     made = example("worst", 0.3, structure="nuclei", side=900)
     far = made.found.copy()
     far[:], far[800:830, 820:850] = made.truth, 1
+    made.image[800:830, 820:850] = (255, 0, 0)
     far_made = Example(made.choice, made.image, made.truth, far, made.mpp, made.structure)
     shown = cell(far_made, side_px=300, words="worst")
     assert shown.shape == (300 + CAPTION_PX, 300, 3)
     assert has_color(shown, FOUND_COLOR)
+    assert has_color(shown, (255, 0, 0))
     assert not has_color(shown, TRUTH_COLOR)
     whole = Example(made.choice, made.image, made.truth, far, made.mpp, "tissue")
     assert has_color(cell(whole, side_px=300, words="worst"), FOUND_COLOR)

@@ -85,7 +85,7 @@ def test_absent_masks_are_empty_and_pairs_are_sorted(planted, make_field):
         ("impossible", False, True),
     ]
     assert [sort for sort, _, _ in sorts[3:]] == ["nonsense"] * 3 + ["unseen nonsense"] * 2
-    assert not any(is_there for _, is_there, _ in sorts[3:])
+    assert all(is_empty and not is_there for _, is_there, is_empty in sorts[3:])
 
 
 def test_nonsense_that_is_called_unseen_is_in_no_training_list():
@@ -152,7 +152,7 @@ def test_centres_are_found_within_six_um(planted, tmp_path, make_field):
     rows = ["image,x_px,y_px,type", "a.png,10,10,epithelial", "a.png,30,30,fibroblast"]
     (tmp_path / "points.csv").write_text("\n".join(rows) + "\n")
     blank = np.full((40, 40), IGNORE, np.uint8)
-    targets = {"nucleus": blank, "epithelial": blank, "inflammatory": blank}
+    targets = {"nucleus": blank, "epithelial": blank, "inflammatory": HALF}
     name = str(tmp_path / "images" / "a.png")
     field = make_field(targets, source="crchisto", kind="points", name=name)
     disk = np.hypot(*(np.mgrid[:40, :40] - 12)) < 6
