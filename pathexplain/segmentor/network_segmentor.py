@@ -9,13 +9,12 @@ from __future__ import annotations
 import logging
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torch.nn import functional
 
 from pathexplain.prompts import Prompt, as_prompts
 from pathexplain.segmentor.backends import check_image
@@ -23,6 +22,8 @@ from pathexplain.segmentor.checkpoint import read_checkpoint
 from pathexplain.segmentor.devices import choose_device, precision
 from pathexplain.segmentor.folding import fold_normalization
 from pathexplain.segmentor.network import INTERIOR_OF, EncodedText, PathExplainModel
+from pathexplain.segmentor.planes import DeferredPlanes, full_size, restore, zeros
+from pathexplain.segmentor.presence import PresenceCalibration, mask_evidence
 from pathexplain.segmentor.segmentation import Segmentation
 from pathexplain.segmentor.text import tokenize
 from pathexplain.vocabulary import canonical_text
@@ -69,6 +70,7 @@ class NetworkSegmentor:
         self.sources: tuple[str, ...] = tuple(model.config.card.get("sources", ()))
         self._model = model
         nn.Module.to(self._model, device)
+        self._calibration = PresenceCalibration.from_config(model.config.presence_calibration)
         self._tokenizer = tokenizer
         self._device = device
         records = model.config.classes.values()
@@ -168,19 +170,22 @@ class NetworkSegmentor:
         parsed = as_prompts(prompts)
         text = self._encode_once(tuple(self._wording(prompt) for prompt in parsed))
         resized = _resize(image, mpp / self.mpp)
-        planes, presence = self._predict(resized, text)
-        maps = _restore(planes, image.shape[:2])
+        maps, presence = self._predict(resized, text, (image.shape[0], image.shape[1]))
         n_prompts = len(parsed)
+        counted = [prompt.kind == "instances" for prompt in parsed]
+        planes = [n_prompts + INTERIOR_OF[prompt.structure or "tissue"] for prompt in parsed]
+        interiors = {
+            plane: maps[plane] for plane, is_so in zip(planes, counted, strict=True) if is_so
+        }
         return Segmentation(
             prompts=parsed,
-            probabilities=maps[:n_prompts],
+            # Planes or an array: the field makes an array of either when it is looked at.
+            probabilities=cast("NDArray[np.float32]", maps[:n_prompts]),
             presence=presence,
             mpp=mpp,
             interiors=tuple(
-                maps[n_prompts + INTERIOR_OF[prompt.structure or "tissue"]]
-                if prompt.kind == "instances"
-                else None
-                for prompt in parsed
+                interiors[plane] if is_so else None
+                for plane, is_so in zip(planes, counted, strict=True)
             ),
             trained=tuple(self.describe(prompt)[0] for prompt in parsed),
         )
@@ -208,16 +213,18 @@ class NetworkSegmentor:
 
     @torch.inference_mode()
     def _predict(
-        self, image: NDArray[np.uint8], text: EncodedText
-    ) -> tuple[Tensor, NDArray[np.float32]]:
-        """(P + 2, h, w) probabilities and interiors of a rescaled image, and presence (P,)."""
+        self, image: NDArray[np.uint8], text: EncodedText, shape: tuple[int, int]
+    ) -> tuple[NDArray[np.float32] | DeferredPlanes, NDArray[np.float32]]:
+        """(P + 2, H, W) probabilities and interiors of a rescaled image, and presence (P,)."""
         batch = EncodedText(text.states[None], text.mask[None], text.sentence[None])
-        windows = list(_windows(*image.shape[:2]))
+        height, width = image.shape[:2]
+        windows = list(_windows(height, width))
         if len(windows) == 1:
-            maps, presence = self._predict_tile(image, batch)
-            return maps, presence.numpy()
+            logits, padded, presence = self._decode(image, batch)
+            planes = tuple(plane.cpu() for plane in logits)
+            return DeferredPlanes(planes, padded, (height, width), shape), presence.numpy()
         n_prompts = len(text.sentence)
-        total, weight = _zeros(n_prompts + 2, *image.shape[:2]), _zeros(*image.shape[:2])
+        total, weight = zeros(n_prompts + 2, height, width), zeros(height, width)
         presence = torch.zeros(n_prompts)
         for rows, columns in windows:
             maps, seen = self._predict_tile(image[rows, columns], batch)
@@ -225,10 +232,17 @@ class NetworkSegmentor:
             total[:, rows, columns] += maps.mul_(blend)
             weight[rows, columns] += blend
             presence = torch.maximum(presence, seen)
-        return total.div_(weight), presence.numpy()
+        return restore(total.div_(weight), shape), presence.numpy()
 
     def _predict_tile(self, tile: NDArray[np.uint8], text: EncodedText) -> tuple[Tensor, Tensor]:
         """One pass: (P + 2, h, w) maps in [0, 1], and presence (P,)."""
+        logits, padded, presence = self._decode(tile, text)
+        return full_size(logits, padded=padded, shape=(tile.shape[0], tile.shape[1])), presence
+
+    def _decode(
+        self, tile: NDArray[np.uint8], text: EncodedText
+    ) -> tuple[list[Tensor], tuple[int, int], Tensor]:
+        """P + 2 planes of logits, the padded size that they cover, and presence (P,)."""
         height, width = tile.shape[:2]
         pad = ((0, -height % STRIDE_PX), (0, -width % STRIDE_PX), (0, 0))
         padded = np.pad(tile, pad, mode="symmetric")
@@ -237,28 +251,9 @@ class NetworkSegmentor:
         with precision(self._device):
             encoded = self._model.encode_image(pixels)
             output = self._model.decode(encoded, text)
-        planes = [*output.masks[0], *encoded.interiors[0]]
-        maps = _full_size(planes, padded.shape[:2], tile.shape[:2])
-        return maps, output.presence[0].float().sigmoid().cpu()
-
-
-def _full_size(planes: list[Tensor], padded: tuple[int, ...], shape: tuple[int, ...]) -> Tensor:
-    """Logits of a padded tile to (C, H, W) float32 in [0, 1], at full size, without the padding.
-
-    Plane by plane, so that what is at work stays in the processor's cache.
-    """
-    maps = _zeros(len(planes), *shape)
-    for plane, target in zip(planes, maps, strict=True):
-        full = functional.interpolate(
-            plane[None, None].float(), size=padded, mode="bilinear", align_corners=False
-        )
-        target.copy_(full[0, 0, : shape[0], : shape[1]].sigmoid_())
-    return maps
-
-
-def _zeros(*shape: int) -> Tensor:
-    """Float32 zeros; numpy asks for large pages, without which filling them takes longer."""
-    return torch.from_numpy(np.zeros(shape, np.float32))
+        logits = [*output.masks[0], *encoded.interiors[0]]
+        presence = self._calibration(output.presence[0].float(), mask_evidence(output.masks[0]))
+        return logits, (padded.shape[0], padded.shape[1]), presence.cpu()
 
 
 def _resize(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
@@ -268,17 +263,6 @@ def _resize(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
         return image
     resized = Image.fromarray(image).resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
     return np.asarray(resized)
-
-
-def _restore(maps: Tensor, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Bring (C, h, w) maps to the image's own size."""
-    if maps.shape[1:] == shape:
-        return maps.numpy()
-    shrinks = shape[0] < maps.shape[1]
-    restored = functional.interpolate(
-        maps[None], size=shape, mode="bilinear", align_corners=False, antialias=shrinks
-    )
-    return restored[0].clamp_(0, 1).numpy()
 
 
 def tile_starts(length: int) -> list[int]:

@@ -6,7 +6,7 @@ Pure arrays; imports no network.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -18,10 +18,42 @@ if TYPE_CHECKING:
 
     from pathexplain.prompts import Prompt
 
-__all__ = ["PRESENCE_THRESHOLD", "Segmentation"]
+__all__ = ["PRESENCE_THRESHOLD", "Planes", "Segmentation"]
 
 PRESENCE_THRESHOLD = 0.5
 N_AXES = 3
+
+
+class Planes(Protocol):
+    """Probabilities that are computed when they are asked for, plane by plane."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(P, H, W)."""
+        ...
+
+    def __getitem__(self, index: int, /) -> NDArray[np.float32]:
+        """(H, W) float32 in [0, 1] of one prompt."""
+        ...
+
+
+class _WhenAsked:
+    """The field `probabilities`: an array, made at the first look where planes were given."""
+
+    def __get__(self, instance: Segmentation | None, owner: type) -> NDArray[np.float32]:
+        """All planes; the class itself has none."""
+        if instance is None:
+            raise AttributeError
+        held: NDArray[np.float32] | Planes = vars(instance)["maps"]
+        if not isinstance(held, np.ndarray):
+            full = np.empty(held.shape, np.float32)
+            for index in range(len(full)):
+                full[index] = held[index]
+            vars(instance)["maps"] = held = full
+        return held
+
+    def __set__(self, instance: Segmentation, value: NDArray[np.float32] | Planes) -> None:
+        vars(instance)["maps"] = value
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +64,9 @@ class Segmentation:
     ----------
     prompts : tuple of Prompt, length P
     probabilities : (P, H, W) float32 in [0, 1]
-        Probability that a pixel belongs to the prompt, before any threshold.
+        Probability that a pixel belongs to the prompt, before any threshold. A backend may give
+        `Planes` in its place: they become this array when it is first looked at, and masks of
+        absent prompts never need theirs.
     presence : (P,) float32 in [0, 1]
         Probability that the image holds the category at all.
     mpp : float
@@ -68,16 +102,23 @@ class Segmentation:
         n_prompts = len(self.prompts)
         lengths = {len(self.presence), len(self.interiors), len(self.trained)}
         lengths |= {n_prompts if self.objects is None else len(self.objects)}
-        if self.probabilities.ndim != N_AXES or {len(self.probabilities), *lengths} != {n_prompts}:
+        maps = self._maps
+        if len(maps.shape) != N_AXES or {maps.shape[0], *lengths} != {n_prompts}:
             message = (
                 f"segmentation of {n_prompts} prompts has probabilities of shape "
-                f"{self.probabilities.shape} and {sorted(lengths)} presences, interiors, states "
+                f"{maps.shape} and {sorted(lengths)} presences, interiors, states "
                 "or objects"
             )
             raise SegmentationError(message)
-        if self.probabilities.dtype != np.float32:
-            message = f"probabilities are {self.probabilities.dtype}, must be float32"
+        if isinstance(maps, np.ndarray) and maps.dtype != np.float32:
+            message = f"probabilities are {maps.dtype}, must be float32"
             raise SegmentationError(message)
+
+    @property
+    def _maps(self) -> NDArray[np.float32] | Planes:
+        """What `probabilities` holds or will be made of."""
+        maps: NDArray[np.float32] | Planes = vars(self)["maps"]
+        return maps
 
     @property
     def is_present(self) -> NDArray[np.bool_]:
@@ -87,7 +128,7 @@ class Segmentation:
     @property
     def masks(self) -> NDArray[np.bool_]:
         """(P, H, W) bool: thresholded, empty for absent prompts, without objects too small."""
-        masks = np.zeros(self.probabilities.shape, bool)
+        masks = np.zeros(self._maps.shape, bool)
         for index in np.flatnonzero(self.is_present):
             masks[index] = self._mask(int(index))
         return masks
@@ -101,8 +142,8 @@ class Segmentation:
     def _thresholded(self, index: int) -> NDArray[np.bool_]:
         """Pixels above the prompt's threshold, none where the prompt is absent."""
         if not self.is_present[index]:
-            return np.zeros(self.probabilities.shape[1:], bool)
-        return np.asarray(self.probabilities[index] >= self.prompts[index].threshold)
+            return np.zeros(self._maps.shape[1:], bool)
+        return np.asarray(self._maps[index] >= self.prompts[index].threshold)
 
     def instances(self, index: int) -> NDArray[np.int32]:
         """Separate objects of one prompt.
@@ -139,3 +180,7 @@ class Segmentation:
             splitting=SPLITTING[prompt.structure or "tissue"],
             min_area_um2=prompt.min_area_um2,
         )
+
+
+# Set here and not in the class, where it would pass for a default value of the field.
+Segmentation.probabilities = _WhenAsked()  # type: ignore[assignment]
