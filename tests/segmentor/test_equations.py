@@ -123,7 +123,7 @@ def test_the_feed_forward_has_two_layers(layer, states):
         np.testing.assert_allclose(found[place], wanted, atol=1e-5)
 
 
-def model_of(choice, sentence="mean"):
+def model_of(choice, sentence="mean", *, has_extras=False):
     torch.manual_seed(3)
     model = PathExplainModel(
         PathExplainConfig(
@@ -139,17 +139,23 @@ def model_of(choice, sentence="mean"):
             text_vocabulary=60,
             choice=choice,
             sentence=sentence,
+            has_region_path=has_extras,
+            standardizes_text=has_extras,
         )
     ).eval()
     decoder = ("queries", "layers", "class_head", "norm", "mask_", "presence_head", "text_head")
+    decoder += ("token_", "coarse_")
     for name, parameter in model.named_parameters():
         if name.startswith((*decoder, "sentence_head")):
             torch.nn.init.normal_(parameter, std=0.3)
     return model
 
 
-def decode_by_hand(model, pixels, tokens, words, mask, sentence):
+def decode_by_hand(model, image, words, mask, sentence):
     """One image, one prompt: logits (H, W), presence, and the similarity of each query."""
+    pixels, tokens, coarse = image
+    if model.config.standardizes_text:
+        sentence = (sentence - array(model.text_mean)) / array(model.text_scale)
     text, sentence = linear(model.text_head, words), linear(model.sentence_head, sentence)
     queries = array(model.queries) + sentence
     for layer in model.layers:
@@ -166,16 +172,25 @@ def decode_by_hand(model, pixels, tokens, words, mask, sentence):
     hidden = gelu(linear(model.mask_head[2], gelu(linear(model.mask_head[0], chosen))))
     embedding = linear(model.mask_out, hidden)
     mask_logits = np.tensordot(embedding[:-1], pixels, 1) / np.sqrt(len(pixels)) + embedding[-1]
+    if coarse is not None:
+        places = np.tensordot(linear(model.coarse_out, hidden), coarse, 1) / np.sqrt(len(coarse))
+        mask_logits += doubled(places)
     both = np.concatenate([chosen, sentence])
     presence = linear(model.presence_head[2], gelu(linear(model.presence_head[0], both)))
     return mask_logits, presence[0], similarity
 
 
 @pytest.mark.parametrize("choice", ["soft", "argmax"])
+@pytest.mark.parametrize("has_extras", [False, True])
 @torch.inference_mode()
-def test_the_chosen_query_gives_the_mask_by_a_dot_product(choice):
-    model = model_of(choice)
-    image = EncodedImage(torch.randn(2, 8, 4, 6), torch.randn(2, 7, WIDTH), torch.zeros(2, 2, 4, 6))
+def test_the_chosen_query_gives_the_mask_by_a_dot_product(choice, has_extras):
+    model = model_of(choice, has_extras=has_extras)
+    pixels, tokens, interiors = (torch.randn(2, *s) for s in ((8, 4, 6), (7, WIDTH), (2, 4, 6)))
+    coarse = torch.randn(2, 8, 2, 3) if has_extras else None
+    image = EncodedImage(pixels, tokens, interiors, coarse)
+    if has_extras:
+        torch.nn.init.normal_(model.text_mean)
+        torch.nn.init.uniform_(model.text_scale, 0.5, 2)
     mask = torch.ones(2, 3, LENGTH, dtype=torch.bool)
     mask[1, 0, 2:] = False
     text = EncodedText(torch.randn(2, 3, LENGTH, 16), mask, torch.randn(2, 3, 16))
@@ -184,13 +199,54 @@ def test_the_chosen_query_gives_the_mask_by_a_dot_product(choice):
     for b in range(2):
         for k in range(3):
             parts = (array(text.states[b, k]), mask[b, k].numpy(), array(text.sentence[b, k]))
-            logits, presence, similarity = decode_by_hand(
-                model, array(image.pixels[b]), array(image.tokens[b]), *parts
-            )
+            one = [None if x is None else array(x[b]) for x in (pixels, tokens, coarse)]
+            logits, presence, similarity = decode_by_hand(model, one, *parts)
             np.testing.assert_allclose(output.masks[b, k], logits, atol=1e-4)
             assert float(output.presence[b, k]) == pytest.approx(presence, abs=1e-4)
             picked.add(similarity.argmax())
     assert len(picked) > 1, "the example should need more than one query"
+
+
+@pytest.mark.parametrize("has_extras", [False, True])
+@torch.inference_mode()
+def test_tokens_are_the_two_coarsest_maps_and_places_those_of_the_encoder(has_extras):
+    model = model_of("soft", has_extras=has_extras)
+    pixels = torch.randn(1, 3, 64, 96)
+    encoded = model.encode_image(pixels)
+    raw = model.encoder(pixels)
+    fused = model.pixel_decoder(raw)
+    tokens = []
+    for level in (-2, -1):
+        states = linear(model.token_heads[level], array(fused[level][0]).reshape(8, -1).T)
+        if has_extras:
+            flat = array(raw[level][0]).reshape(raw[level].shape[1], -1).T
+            states = states + linear(model.token_skips[level], flat)
+        tokens.append(states)
+    np.testing.assert_allclose(encoded.tokens[0], np.concatenate(tokens), atol=1e-4)
+    assert (encoded.coarse is not None) == has_extras
+    if has_extras:
+        fine, wide = (
+            np.tensordot(array(head.weight)[..., 0, 0], array(features[0]), 1)
+            + array(head.bias)[:, None, None]
+            for head, features in zip(model.coarse_heads, raw[-2:], strict=True)
+        )
+        np.testing.assert_allclose(encoded.coarse[0], fine + doubled(wide), atol=1e-4)
+
+
+@torch.inference_mode()
+def test_standardizing_text_changes_no_output():
+    model = model_of("soft", has_extras=True)
+    sentences = torch.nn.functional.normalize(1 + 0.1 * torch.randn(9, 16), dim=-1)
+    image = model.encode_image(torch.randn(1, 3, 32, 32))
+    mask = torch.ones(9, LENGTH, dtype=torch.bool)
+    text = EncodedText(torch.randn(9, LENGTH, 16), mask, sentences).shared(1)
+    before = model.decode(image, text)
+    model.standardize_text(sentences)
+    after = model.decode(image, text)
+    torch.testing.assert_close(after.masks, before.masks, atol=1e-4, rtol=1e-4)
+    seen = (sentences - model.text_mean) / model.text_scale
+    np.testing.assert_allclose(seen.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(seen.std(0), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize("sentence", ["mean", "last"])
