@@ -60,6 +60,8 @@ class PathExplainConfig(PreTrainedConfig):
         beside where exactly it ends.
     standardizes_text : bool
         Whether sentence embeddings are centred and scaled: those of prompts differ little.
+    presence_calibration : dict, optional
+        Weights `score` and `mask`, and `offset`; see `presence.PresenceCalibration`.
     text_hidden_size, text_layers, text_heads, text_vocabulary : int
         The small BERT text encoder; not looked at where `text_backbone` is given.
     text_length : int
@@ -121,6 +123,7 @@ class PathExplainConfig(PreTrainedConfig):
         *,
         has_region_path: bool = True,
         standardizes_text: bool = True,
+        presence_calibration: dict[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
         self.hidden_size = hidden_size
@@ -132,6 +135,7 @@ class PathExplainConfig(PreTrainedConfig):
         self.n_refinements = n_refinements
         self.has_region_path = has_region_path
         self.standardizes_text = standardizes_text
+        self.presence_calibration = presence_calibration
         self.text_hidden_size = text_hidden_size
         self.text_layers = text_layers
         self.text_heads = text_heads
