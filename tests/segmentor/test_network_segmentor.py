@@ -138,6 +138,7 @@ def test_fast_maps_are_the_plain_ones(fast_and_plain):
     assert ((fast > 0.5) != (plain > 0.5)).mean() < 1e-4
 
 
+@pytest.mark.parametrize("fast_and_plain", [1024], indirect=True)
 def test_half_precision_costs_no_more_than_the_plain_way(fast_and_plain):
     _, truth = fast_and_plain(is_bfloat16=False)
     fast, plain = fast_and_plain(is_bfloat16=True)
