@@ -125,6 +125,8 @@ class PathExplainModel(PreTrainedModel):
     config_class = PathExplainConfig
     base_model_prefix = "pathexplain"
     main_input_name = "pixels"
+    text_mean: Tensor
+    text_scale: Tensor
 
     def __init__(self, config: PathExplainConfig) -> None:
         super().__init__(config)
@@ -233,8 +235,8 @@ class PathExplainModel(PreTrainedModel):
         """Centre and scale sentence embeddings by these (N, t), without changing any output."""
         mean, scale = sentences.mean(0), sentences.std(0).clamp_min(1e-3)
         head = self.sentence_head
-        head.bias += head.weight @ (mean - self.text_mean)
-        head.weight *= scale / self.text_scale
+        head.bias.add_(head.weight @ (mean - self.text_mean))
+        head.weight.mul_(scale / self.text_scale)
         self.text_mean.copy_(mean)
         self.text_scale.copy_(scale)
 
