@@ -14,18 +14,19 @@ import torch
 from PIL import Image
 from torch.nn import functional
 from transformers import BatchFeature, PreTrainedTokenizerFast, ProcessorMixin
-from transformers.utils import cached_file
+from transformers.utils.hub import cached_file
 
 from pathexplain.errors import ConfigError
 from pathexplain.prompts import as_prompts
 from pathexplain.segmentor.backends import MIN_IMAGE_PX, check_image
 from pathexplain.segmentor.network import INTERIOR_OF, EncodedImage, PromptOutput
+from pathexplain.segmentor.presence import PresenceCalibration, mask_evidence
 from pathexplain.segmentor.segmentation import Segmentation
 from pathexplain.segmentor.text import tokenize
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["PathExplainProcessor"]
 
 STRIDE_PX = 32
+_FIELDS = ("mpp", "text_length", "presence_calibration")
 _TOKENIZER, _OWN, _NETWORK = "tokenizer.json", "processor_config.json", "config.json"
 
 
@@ -48,6 +50,8 @@ class PathExplainProcessor(ProcessorMixin):
         µm per pixel at which the network looks at tissue, > 0.
     text_length : int
         The longest prompt in word pieces; what is longer is cut.
+    presence_calibration : mapping, optional
+        What makes the presence score a probability; see `PresenceCalibration`.
 
     Examples
     --------
@@ -69,11 +73,17 @@ class PathExplainProcessor(ProcessorMixin):
     """
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerFast, *, mpp: float = 0.5, text_length: int = 24
+        self,
+        tokenizer: PreTrainedTokenizerFast,
+        *,
+        mpp: float = 0.5,
+        text_length: int = 24,
+        presence_calibration: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__(tokenizer)
         self.mpp = mpp
         self.text_length = text_length
+        self.presence_calibration = presence_calibration
 
     @classmethod
     def from_pretrained(  # type: ignore[override]  # there, all options are named
@@ -112,10 +122,10 @@ class PathExplainProcessor(ProcessorMixin):
         with open(numbers, encoding="utf-8") as file:  # noqa: PTH123  a path of the hub's cache
             fields = json.load(file)
         tokenizer = PreTrainedTokenizerFast(tokenizer_file=words)
-        known = {key: fields[key] for key in ("mpp", "text_length") if key in fields}
+        known = {key: fields[key] for key in _FIELDS if key in fields}
         return cls(tokenizer, **known)
 
-    def __call__(  # type: ignore[override]  # there, anything goes
+    def __call__(
         self,
         images: NDArray[np.uint8] | Sequence[NDArray[np.uint8]] | None = None,
         text: str | Prompt | Iterable[str | Prompt] | None = None,
@@ -207,7 +217,8 @@ class PathExplainProcessor(ProcessorMixin):
         planes = torch.cat([output.masks, image.interiors], dim=1).float()
         size = tuple(inputs["pixels"].shape[-2:])
         maps = functional.interpolate(planes, size=size, mode="bilinear", align_corners=False)
-        presence = output.presence.float().sigmoid().cpu().numpy()
+        calibration = PresenceCalibration.from_config(self.presence_calibration)
+        presence = calibration(output.presence.float(), mask_evidence(output.masks)).cpu().numpy()
         return [
             self._segmentation(
                 _restored(map_.sigmoid()[:, : scaled[0], : scaled[1]], shape), seen, inputs

@@ -48,7 +48,12 @@ def test_images_come_to_the_resolution_of_the_network_and_back(processor, mpp, s
 
 
 @pytest.mark.parametrize("mpp", [0.2, 0.5, 1.3])
-def test_results_are_those_of_the_segmentor(processor, tiny_checkpoint, monkeypatch, mpp):
+def test_results_are_those_of_the_segmentor(tiny_checkpoint, monkeypatch, mpp):
+    calibration = {"score": 0.5, "mask": 0.7, "offset": -1.0}
+    config = json.loads((tiny_checkpoint / "config.json").read_text())
+    config |= {"presence_calibration": calibration}
+    (tiny_checkpoint / "config.json").write_text(json.dumps(config))
+    processor = PathExplainProcessor.from_pretrained(tiny_checkpoint)
     segmentor = NetworkSegmentor.load(str(tiny_checkpoint), device="cpu")
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
     model = PathExplainModel.from_pretrained(tiny_checkpoint)
@@ -75,10 +80,11 @@ def test_prompts_become_the_word_pieces_of_training(processor, tokenizer):
 
 
 def test_a_processor_comes_back_as_it_went(processor, tokenizer, tmp_path):
-    processor = PathExplainProcessor(processor.tokenizer, mpp=0.25, text_length=3)
+    fields = {"mpp": 0.25, "text_length": 3, "presence_calibration": {"mask": 0.5}}
+    processor = PathExplainProcessor(processor.tokenizer, **fields)
     processor.save_pretrained(tmp_path / "own")
     again = PathExplainProcessor.from_pretrained(tmp_path / "own")
-    assert (again.mpp, again.text_length) == (0.25, 3)
+    assert {key: getattr(again, key) for key in fields} == fields
     phrase = ["tissue-level malignant glands in colon"]
     ours, theirs = (p(text=phrase)["token_ids"] for p in (again, processor))
     assert torch.equal(ours, theirs)
