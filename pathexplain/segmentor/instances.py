@@ -22,17 +22,17 @@ __all__ = ["SPLITTING", "Splitting", "drop_small", "split_instances"]
 
 @dataclass(frozen=True)
 class Splitting:
-    """How an interior map becomes markers; chosen on validation and some GlaS training images.
+    """How an interior map becomes markers; chosen on validation images.
 
-    `smoothing_um` is a Gaussian sigma, of the order of a tenth of an object's width; an object is
-    marked where the smoothed depth exceeds `marker_level`.
+    `smoothing_um` is a Gaussian sigma; an object is marked where the smoothed depth exceeds
+    `marker_level`.
     """
 
     smoothing_um: float
     marker_level: float
 
 
-NUCLEI, TISSUE = Splitting(0.5, 0.5), Splitting(8.0, 0.4)
+NUCLEI, TISSUE = Splitting(0.25, 0.5), Splitting(2.0, 0.8)
 SPLITTING = {"nuclei": NUCLEI, "cell": NUCLEI, "tissue": TISSUE}
 
 
