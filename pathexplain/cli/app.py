@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from cyclopts import App, CycloptsError, Parameter
 
 from pathexplain import __version__
-from pathexplain.cli import analyses, commands, datasets
+from pathexplain.cli import analyses, commands, datasets, exporting
 from pathexplain.cli.output import note
 from pathexplain.errors import PathExplainError
 
@@ -54,6 +54,7 @@ for command in (
     datasets.dataset,
     commands.train,
     commands.evaluate,
+    exporting.export,
 ):
     app.command(command)
 
