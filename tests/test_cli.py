@@ -30,6 +30,7 @@ COMMANDS = (
     "survival",
     "demo",
     "train",
+    "finetune",
     "evaluate",
 )
 PROMPTS = "version: 1\nmpp: 0.5\nprompts:\n  - {text: nuclei, min_area_um2: 10}\n"

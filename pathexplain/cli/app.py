@@ -52,7 +52,8 @@ for command in (
     analyses.survival,
     commands.demo,
     datasets.dataset,
-    commands.train,
+    training.train,
+    training.finetune,
     commands.evaluate,
     exporting.export,
 ):

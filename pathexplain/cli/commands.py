@@ -24,7 +24,6 @@ __all__ = [
     "evaluate",
     "extract",
     "features",
-    "train",
     "vocabulary",
 ]
 
@@ -191,21 +190,6 @@ def demo(
     from pathexplain.demo import run_demo
 
     say(run_demo(out, n_patients=patients, seed=seed, segmentor=segmentor, progress=note))
-
-
-def train(config: Path, /) -> None:
-    """Train a segmentor; resumes where it stopped.
-
-    Parameters
-    ----------
-    config
-        Training configuration (YAML).
-    """
-    from pathexplain.segmentor.training import train as run
-
-    with Bars() as bars:
-        folder = run(config, progress=bars.step)
-    say(folder)
 
 
 def evaluate(  # noqa: PLR0913 - one parameter an option

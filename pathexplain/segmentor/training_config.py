@@ -1,19 +1,23 @@
 """The training configuration: one YAML file, checked before anything is read.
 
-Every key is used by `training`; unknown keys are refused.
+Every key is used by `training`; unknown keys are refused. `fine_tuning` makes one without a file.
 """
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from pathexplain.errors import ConfigError
 
-__all__ = ["TrainingConfig", "read_training_config"]
+__all__ = ["IMAGENET", "TrainingConfig", "fine_tuning", "read_training_config"]
+
+IMAGENET = "imagenet"
+_LEAST_ROUNDS = 5
 
 
 class TrainingConfig(BaseModel):
@@ -21,52 +25,71 @@ class TrainingConfig(BaseModel):
 
     Attributes
     ----------
-    manifest : Path
-        CSV of images and masks, relative to the configuration.
+    data : Path
+        CSV of images and masks, relative to the configuration: a dataset's table, with one row an
+        image and category (`datasets.table`), or a manifest, with one row an image
+        (`datasets.reading`). ``manifest`` is another name for it.
     out : Path
         Checkpoint directory to write, relative to the configuration.
     sources : tuple of str
-        Sources of the manifest to train on; empty for all.
+        Sources of the data to train on; empty for all.
     start : str
-        "imagenet" (published image and sentence encoders, from the ``train`` extra) or a checkpoint
-        directory to fine-tune.
+        "imagenet" (published image and sentence encoders, from the ``train`` extra), the name of
+        weights that ship, such as "compact", or a checkpoint directory to fine-tune.
+    freeze : {"none", "encoder"}
+        Leave the image encoder as it is: faster, and safer with few images.
     steps, batch_size, crop_px, prompts_per_image : int
+        `batch_size` is that of all processes together.
     wide_every : int
         Every so many steps, crops are twice as wide and the batch is a quarter, of the sources
-        whose objects need the view.
+        whose objects need the view; 0 for never.
     learning_rate, encoder_learning_rate, weight_decay : float
     stop_after : int or None
         Stop at this step of the schedule; a later stage starts from the checkpoint.
+    patience : int or None
+        Stop after so many validations without a better mean Dice, and keep the best checkpoint;
+        None trains to the end and keeps the last.
     n_phantoms : int
         Synthetic fields added as a source of their own; see `datasets.phantoms`.
     distill_steps : int
         Steps of teaching the short text encoder first; unused when fine-tuning.
     validate_every, checkpoint_every : int
+    overlays_every : int or None
+        Steps between pictures of held-out images with truth and found outlines; 0 for none. None
+        is once an epoch, at validations.
     seed : int
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     version: Literal[1]
-    manifest: Annotated[Path, Field(strict=False)]
+    data: Annotated[Path, Field(strict=False, validation_alias=AliasChoices("data", "manifest"))]
     out: Annotated[Path, Field(strict=False)]
     sources: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    start: str = "imagenet"
+    start: str = IMAGENET
+    freeze: Literal["none", "encoder"] = "none"
     steps: Annotated[int, Field(ge=1)] = 4000
     stop_after: Annotated[int, Field(ge=1)] | None = None
+    patience: Annotated[int, Field(ge=1)] | None = None
     n_phantoms: Annotated[int, Field(ge=0)] = 0
     batch_size: Annotated[int, Field(ge=1)] = 16
     crop_px: Annotated[int, Field(ge=64, multiple_of=32)] = 256
     prompts_per_image: Annotated[int, Field(ge=1)] = 4
-    wide_every: Annotated[int, Field(ge=1)] = 2
+    wide_every: Annotated[int, Field(ge=0)] = 2
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     encoder_learning_rate: Annotated[float, Field(gt=0)] = 5e-4
     weight_decay: Annotated[float, Field(ge=0)] = 0.02
     distill_steps: Annotated[int, Field(ge=0)] = 1500
     validate_every: Annotated[int, Field(ge=1)] = 500
     checkpoint_every: Annotated[int, Field(ge=1)] = 250
+    overlays_every: Annotated[int, Field(ge=0)] | None = None
     mpp: Annotated[float, Field(gt=0)] = 0.5
     seed: int = 0
+
+    @property
+    def last_step(self) -> int:
+        """Step to end at."""
+        return min(self.stop_after or self.steps, self.steps)
 
 
 def read_training_config(path: str | Path) -> TrainingConfig:
@@ -81,21 +104,95 @@ def read_training_config(path: str | Path) -> TrainingConfig:
     if not file.is_file():
         message = f"{file}: no such training configuration"
         raise ConfigError(message, path=str(file))
+    if file.suffix.lower() == ".csv":
+        message = f"{file} is a table, not a configuration; `pathexplain finetune` takes it"
+        raise ConfigError(message, path=str(file))
     try:
         raw = yaml.safe_load(file.read_text(encoding="utf-8"))
-        config = TrainingConfig.model_validate(raw)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         message = f"{file}: not valid YAML: {error}"
         raise ConfigError(message, path=str(file)) from error
+    config = _checked(raw, str(file))
+    folder = file.resolve().parent
+    return config.model_copy(
+        update={
+            "data": folder / config.data,
+            "out": folder / config.out,
+            "start": _start(config.start, folder),
+        }
+    )
+
+
+def fine_tuning(
+    data: str | Path, out: str | Path, *, start: str = "compact", steps: int = 200, **options: Any
+) -> TrainingConfig:
+    """Make the configuration of a fine-tuning: small steps from trained weights, checked often.
+
+    Parameters
+    ----------
+    data : path
+        Table of images and masks; the columns image, mask, prompt and mpp are enough.
+    out : path
+        Checkpoint directory to write.
+    start : str
+        Weights that ship, by name, or a checkpoint directory.
+    steps : int
+    **options
+        Any other key of `TrainingConfig`; None leaves it at its default.
+
+    Raises
+    ------
+    ConfigError
+        All faults at once.
+
+    Examples
+    --------
+    >>> config = fine_tuning("dataset.csv", "mine", steps=100)
+    >>> config.validate_every, config.learning_rate
+    (20, 0.0003)
+    """
+    often = max(1, steps // _LEAST_ROUNDS)
+    defaults = {
+        "version": 1,
+        "data": data,
+        "out": out,
+        "start": start,
+        "steps": steps,
+        "batch_size": 8,
+        "learning_rate": 3e-4,
+        "encoder_learning_rate": 1e-4,
+        "validate_every": often,
+        "checkpoint_every": often,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    config = _checked(defaults | given, "fine-tuning")
+    return config.model_copy(update={"start": _start(config.start, Path())})
+
+
+def _checked(raw: object, where: str) -> TrainingConfig:
+    """Return the configuration, or one error with all faults."""
+    try:
+        return TrainingConfig.model_validate(raw)
     except ValidationError as error:
         faults = [
             f"{'.'.join(map(str, fault['loc']))}: {fault['msg']} (got {fault['input']!r})"
             for fault in error.errors()
         ]
-        message = f"{file}: " + "; ".join(faults)
-        raise ConfigError(message, path=str(file)) from error
-    folder = file.resolve().parent
-    paths: dict[str, object] = {"manifest": folder / config.manifest, "out": folder / config.out}
-    if config.start != "imagenet":
-        paths["start"] = str(folder / config.start)
-    return config.model_copy(update=paths)
+        message = f"{where}: " + "; ".join(faults)
+        raise ConfigError(message, path=where) from error
+
+
+def _start(start: str, folder: Path) -> str:
+    """Resolve what to start from: "imagenet", or a checkpoint directory."""
+    if start == IMAGENET:
+        return start
+    shipped = Path(str(files("pathexplain.segmentor") / "weights"))
+    for place in (folder / start, shipped / start):
+        if (place / "config.json").is_file():
+            return str(place)
+    names = sorted(place.name for place in shipped.iterdir() if (place / "config.json").is_file())
+    message = (
+        f"start: {start!r} is no checkpoint directory (it has no config.json); give one, "
+        f"{IMAGENET!r}, or weights that ship: {', '.join(names)}"
+    )
+    raise ConfigError(message, path=start)

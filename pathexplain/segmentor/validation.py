@@ -16,7 +16,7 @@ from pathexplain.segmentor.datasets.reading import IGNORE, Field
 from pathexplain.segmentor.network import EncodedText, PathExplainModel
 from pathexplain.segmentor.phrasing import NONSENSE
 from pathexplain.segmentor.text import tokenize
-from pathexplain.vocabulary import OBJECTS, canonical_text
+from pathexplain.vocabulary import canonical_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tokenizers import Tokenizer
 
-__all__ = ["validate"]
+__all__ = ["MAX_SIDE", "THRESHOLD", "mean_dice", "predict", "validate"]
 
-_MAX_SIDE = 1024
+MAX_SIDE = 1024
 THRESHOLD = 0.5
 
 
@@ -47,9 +47,9 @@ def validate(
     for source, members in fields.items():
         for field in members:
             names = list(field.targets)
-            probability, presence = _predict(model, tokenizer, field, names)
+            probability, presence = predict(model, tokenizer, field, names)
             for index, name in enumerate(names):
-                target = field.targets[name][:_MAX_SIDE, :_MAX_SIDE]
+                target = field.targets[name][:MAX_SIDE, :MAX_SIDE]
                 known = target != IGNORE
                 if not (target == 0).any() and not known.all():
                     continue  # only positives are annotated: any mask would look perfect
@@ -68,16 +68,38 @@ def validate(
     return dice | {"presence": float(np.mean(right)) if right else float("nan")}
 
 
-def _predict(
+def mean_dice(metrics: Mapping[str, float]) -> float:
+    """Mean of the Dice coefficients of `validate`; NaN where none is defined.
+
+    Examples
+    --------
+    >>> mean_dice({"dice/own/gland": 0.5, "dice/own/tumor": float("nan"), "presence": 1.0})
+    0.5
+    """
+    values = [v for name, v in metrics.items() if name.startswith("dice/") and not np.isnan(v)]
+    return float(np.mean(values)) if values else float("nan")
+
+
+@torch.inference_mode()
+def predict(
     model: PathExplainModel, tokenizer: Tokenizer, field: Field, names: Sequence[str]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Probabilities (P, H, W) of a field, and presence logits (P + 1,) with one nonsense prompt."""
+    """Ask for categories, and for one thing that is in no slide, in the upper left of a field.
+
+    Returns
+    -------
+    probabilities : (P, H, W) float32
+        At most `MAX_SIDE` a side.
+    presence : (P + 1,) float32
+        Logits; the last is that of the nonsense.
+    """
     device = next(model.parameters()).device
-    image = field.image[:_MAX_SIDE, :_MAX_SIDE]
+    image = field.image[:MAX_SIDE, :MAX_SIDE]
     height, width = image.shape[:2]
     pad = ((0, -height % 32), (0, -width % 32), (0, 0))
     pixels = np.moveaxis(np.pad(image, pad, mode="symmetric"), -1, 0)[None] / np.float32(127.5) - 1
-    prompts = [canonical_text(OBJECTS[name].structure, name, field.record.region) for name in names]
+    region = field.record.region
+    prompts = [canonical_text(field.term(name).structure, name, region) for name in names]
     nonsense = NONSENSE[height % len(NONSENSE)]
     ids, mask = tokenize(tokenizer, [*prompts, nonsense], length=model.config.text_length)
     with torch.autocast(device.type, torch.bfloat16):
@@ -87,7 +109,8 @@ def _predict(
         output = model.decode(
             encoded, EncodedText(text.states[None], text.mask[None], text.sentence[None])
         )
-    logits = functional.interpolate(
-        output.masks.float(), scale_factor=2, mode="bilinear", align_corners=False
-    )[0, :-1, :height, :width]
+    full = functional.interpolate(
+        output.masks.float(), size=batch.shape[-2:], mode="bilinear", align_corners=False
+    )
+    logits = full[0, :-1, :height, :width]
     return logits.sigmoid().cpu().numpy(), output.presence[0].float().cpu().numpy()

@@ -21,7 +21,7 @@ from pathexplain.segmentor.training_config import TrainingConfig, read_training_
 def configure(manifest: Path, start: Path, out: str, **changes) -> TrainingConfig:
     values = {
         "version": 1,
-        "manifest": manifest,
+        "data": manifest,
         "out": manifest.parent / out,
         "start": str(start),
         "steps": 4,
@@ -185,7 +185,7 @@ def test_points_teach_only_near_and_far(tmp_path, manifest):
         ("version: 1\nmanifest: m.csv\nout: o\nstep: 3\n", "step: Extra inputs"),
         ("version: 1\nmanifest: m.csv\nout: o\nsteps: 0\n", "steps: .*greater than or equal to 1"),
         ("version: 1\nmanifest: m.csv\nout: [", "not valid YAML"),
-        ("version: 1\nout: o\n", "manifest: Field required"),
+        ("version: 1\nout: o\n", "data: Field required"),
     ],
 )
 def test_bad_configurations_are_refused(tmp_path, text, message):

