@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from cyclopts import App, CycloptsError, Parameter
 
 from pathexplain import __version__
-from pathexplain.cli import analyses, commands, datasets, exporting
+from pathexplain.cli import analyses, commands, datasets, exporting, training
 from pathexplain.cli.output import note
 from pathexplain.errors import PathExplainError
 
