@@ -3,6 +3,7 @@
 import hashlib
 import json
 
+import numpy as np
 import pytest
 import torch
 from transformers import AutoModel, AutoModelForImageClassification
@@ -13,6 +14,7 @@ from pathexplain.segmentor.checkpoint import read_checkpoint, write_checkpoint
 from pathexplain.segmentor.configuration import PathExplainConfig
 from pathexplain.segmentor.losses import total_loss
 from pathexplain.segmentor.network import EncodedText, PathExplainModel
+from pathexplain.segmentor.network_segmentor import NetworkSegmentor
 from pathexplain.segmentor.sizes import new_base
 from pathexplain.segmentor.text import tokenize
 
@@ -289,3 +291,14 @@ def test_folders_without_encoders_are_refused(tmp_path):
         new_base(text_folder=tmp_path / "empty")
     with pytest.raises(ConfigError, match="'bert': not a pyramid"):
         new_base(text_folder=text_folder, image_folder=text_folder)
+
+
+@pytest.mark.parametrize("image", ["focalnet", "resnet"])
+def test_a_checkpoint_of_the_base_kind_segments_images_of_any_size(image, tokenizer, tmp_path):
+    folder = write_checkpoint(tmp_path / "base", tiny_base(image).eval(), tokenizer)
+    segmentor = NetworkSegmentor.load(str(folder), device="cpu")
+    pixels = np.random.default_rng(0).integers(0, 256, (45, 130, 3), np.uint8)
+    result = segmentor.segment(pixels, ["nucleus", "tumor"], mpp=0.4)
+    assert result.probabilities.shape == (2, 45, 130)
+    assert np.isfinite(np.asarray(result.probabilities)).all()
+    assert result.instances(0).shape == (45, 130)
