@@ -16,7 +16,7 @@ TORCH   := $(shell sed -n 's/^\(torch==.*\)/\1/p' constraints.txt)
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test format lint types imports pytest train-compact wheel clean
+.PHONY: help setup demo test format lint types imports pytest train-compact notebooks wheel clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,7 +46,14 @@ pytest: $(VENV)/dev ## tests, doctests and README blocks
 
 train-compact: $(VENV)/dev ## train the compact segmentor anew (hours; needs the data that training/*.yaml name)
 	$(BIN)/pip install -q -c constraints.txt ".[train]"
+	$(BIN)/pathexplain train training/first-stage.yaml
 	$(BIN)/pathexplain train training/compact.yaml
+
+# Run where the repository is not on the path, so that they use the installed package, like a reader.
+notebooks: $(VENV)/dev ## run every analysis of analyses/, pictures to build/notebooks (minutes)
+	@rm -rf build/notebooks && mkdir -p build/notebooks
+	@for file in analyses/*.py; do echo "$$file"; \
+	  (cd build/notebooks && MPLBACKEND=agg $(CURDIR)/$(BIN)/python $(CURDIR)/$$file) || exit 1; done
 
 wheel: $(VENV)/dev ## build dist/*.whl
 	$(BIN)/pip wheel -q --no-deps -w dist .

@@ -59,7 +59,7 @@ class Batch:
     interior: Tensor
 
 
-def draw_batch(
+def draw_batch(  # noqa: PLR0913  one argument a choice
     fields: Mapping[str, Sequence[Field]],
     words: Sequence[str],
     *,
@@ -69,6 +69,7 @@ def draw_batch(
     crop_px: int,
     n_prompts: int,
     is_wide: bool = False,
+    weights: Mapping[str, tuple[float, float]] | None = None,
 ) -> Batch:
     """Draw the batch of one step: sources by weight, then images, places and prompts.
 
@@ -79,12 +80,15 @@ def draw_batch(
         Everyday words, asked for as things that are not there.
     is_wide : bool
         Draw sources by their `wide_weight`: those whose objects need a wide view.
+    weights : mapping of source to (narrow, wide), optional
+        In place of the weights in `datasets.sources`.
     """
     rng = np.random.default_rng([seed, step])
     names = list(fields)
-    weights = np.array([_weight(name, is_wide=is_wide) for name in names])
+    chosen = [(weights or {}).get(name) or _weights(name) for name in names]
+    shares = np.array([pair[is_wide] for pair in chosen])
     crops = []
-    for name in rng.choice(names, size=batch_size, p=weights / weights.sum()):
+    for name in rng.choice(names, size=batch_size, p=shares / shares.sum()):
         field = fields[name][int(rng.integers(len(fields[name])))]
         crops.append(_crop(field, words, rng, crop_px, n_prompts))
     pixels, phrases, targets, presence, interior = zip(*crops, strict=True)
@@ -97,12 +101,10 @@ def draw_batch(
     )
 
 
-def _weight(source: str, *, is_wide: bool) -> float:
-    """Share of crops of a source; 1 for a user's own."""
+def _weights(source: str) -> tuple[float, float]:
+    """Shares of narrow and of wide crops of a source; 1 for a user's own."""
     known = SOURCES.get(source)
-    if known is None:
-        return 1.0
-    return known.wide_weight if is_wide else known.weight
+    return (1.0, 1.0) if known is None else (known.weight, known.wide_weight)
 
 
 def _crop(

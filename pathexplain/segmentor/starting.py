@@ -13,7 +13,8 @@ from pathexplain.segmentor.checkpoint import read_checkpoint
 from pathexplain.segmentor.configuration import PathExplainConfig
 from pathexplain.segmentor.encoder import EfficientNetLite, load_imagenet
 from pathexplain.segmentor.network import PathExplainModel
-from pathexplain.segmentor.text import MIN_LETTERS, distill, prune_tokenizer
+from pathexplain.segmentor.phrasing import NONSENSE, paraphrases
+from pathexplain.segmentor.text import MIN_LETTERS, distill, prune_tokenizer, tokenize
 from pathexplain.segmentor.training_config import IMAGENET, TrainingConfig
 from pathexplain.vocabulary import OBJECTS
 
@@ -72,6 +73,9 @@ def start_model(
             f"{model.config.mpp} µm per pixel; fine-tune it at that"
         )
         raise ConfigError(message)
+    if settings.has_region_path and not model.config.has_region_path:
+        model = _with_region_path(model)
+        _standardize_text(model, tokenizer)
     model.config.classes = _joined(model.config.classes, classes)
     earlier: dict[str, Any] = {"steps": 0, "licence": UNKNOWN_LICENCE, **model.config.card}
     model.config.card = {"history": [*earlier.pop("history", []), earlier]}
@@ -88,7 +92,15 @@ def _from_published(
     image_weights, text_folder = (_weights(name) for name in _WEIGHT_PACKAGES)
     size = PathExplainConfig().text_vocabulary
     tokenizer, rows = prune_tokenizer(text_folder / "tokenizer.json", size=size)
-    model = PathExplainModel(PathExplainConfig(mpp=settings.mpp, classes=classes))
+    has_path = settings.has_region_path
+    model = PathExplainModel(
+        PathExplainConfig(
+            mpp=settings.mpp,
+            classes=classes,
+            has_region_path=has_path,
+            standardizes_text=has_path,
+        )
+    )
     if isinstance(model.encoder, EfficientNetLite):
         state = torch.load(image_weights, weights_only=True, map_location="cpu")
         load_imagenet(model.encoder, state)
@@ -103,7 +115,25 @@ def _from_published(
         )
         for index, loss in enumerate(losses):
             taught(index, loss)
+        if has_path:
+            _standardize_text(model, tokenizer)
     return model, tokenizer
+
+
+def _with_region_path(model: PathExplainModel) -> PathExplainModel:
+    """Return the same network with a coarse path that has no effect yet."""
+    added = {"has_region_path": True, "standardizes_text": True}
+    wider = PathExplainModel(PathExplainConfig.from_dict(model.config.to_dict() | added))
+    wider.load_state_dict(wider.state_dict() | model.state_dict())
+    return wider
+
+
+def _standardize_text(model: PathExplainModel, tokenizer: Tokenizer) -> None:
+    """Centre and scale sentence embeddings by those of all prompts, and of nonsense."""
+    wordings = [phrase for name in OBJECTS for phrase in paraphrases(name)]
+    ids, mask = tokenize(tokenizer, [*wordings, *NONSENSE], length=model.config.text_length)
+    with torch.no_grad():
+        model.standardize_text(model.encode_text(ids, mask).sentence)
 
 
 def _joined(earlier: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:

@@ -305,6 +305,7 @@ def _batches(
             crop_px=settings.crop_px * 2 if is_wide else settings.crop_px,
             n_prompts=settings.prompts_per_image,
             is_wide=is_wide,
+            weights=settings.source_weights,
         )
 
     with ThreadPoolExecutor(max_workers=1) as pool:

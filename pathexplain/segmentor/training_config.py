@@ -38,6 +38,11 @@ class TrainingConfig(BaseModel):
         weights that ship, such as "compact", or a checkpoint directory to fine-tune.
     freeze : {"none", "encoder"}
         Leave the image encoder as it is: faster, and safer with few images.
+    has_region_path : bool
+        Whether the network has the coarse path of `network`, and standardised sentences; one that
+        starts without gets both, without effect at first.
+    source_weights : mapping of source to (float, float)
+        Share of narrow and of wide crops, where it is not that of `datasets.sources`.
     steps, batch_size, crop_px, prompts_per_image : int
         `batch_size` is that of all processes together.
     wide_every : int
@@ -68,6 +73,8 @@ class TrainingConfig(BaseModel):
     sources: Annotated[tuple[str, ...], Field(strict=False)] = ()
     start: str = IMAGENET
     freeze: Literal["none", "encoder"] = "none"
+    has_region_path: bool = True
+    source_weights: Annotated[dict[str, tuple[float, float]], Field(strict=False)] = {}
     steps: Annotated[int, Field(ge=1)] = 4000
     stop_after: Annotated[int, Field(ge=1)] | None = None
     patience: Annotated[int, Field(ge=1)] | None = None

@@ -166,7 +166,7 @@ SOURCES: dict[str, Source] = {
         weight=0.3,
         wide_weight=3.0,
     ),
-    "crc_tiles": Source("CC BY 4.0", is_open=True, mask_values={}, weight=1.5, wide_weight=2.5),
+    "crc_tiles": Source("CC BY 4.0", is_open=True, mask_values={}, weight=3.0, wide_weight=6.0),
     "phantom": Source(
         "Apache-2.0 (synthetic)", is_open=True, mask_values={}, weight=1.0, wide_weight=0.7
     ),
