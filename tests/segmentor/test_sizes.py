@@ -279,7 +279,9 @@ def test_the_base_size_starts_from_published_encoders(image, tmp_path):
     torch.testing.assert_close(found, wanted / wanted.norm(dim=-1, keepdim=True))
     assert model.dtype == torch.float32
     assert model.config.mpp == 0.4
-    assert str(tmp_path) not in model.config.to_json_string()
+    stored = model.config.to_json_string()
+    assert str(tmp_path) not in stored
+    assert "float16" not in stored
 
 
 def test_folders_without_encoders_are_refused(tmp_path):
