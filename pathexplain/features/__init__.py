@@ -12,7 +12,7 @@ from pathexplain.features.aggregate import (
     aggregate_slide,
     feature_names,
 )
-from pathexplain.features.columns import Column, FeatureFamily, Law
+from pathexplain.features.columns import Column, FeatureFamily, Law, Peer
 from pathexplain.features.dictionary import feature_dictionary, features_markdown
 from pathexplain.features.measure import ObjectFeatures, measure_objects
 from pathexplain.features.registry import FAMILIES
@@ -24,6 +24,7 @@ __all__ = [
     "Law",
     "ObjectFeatures",
     "PatientFeatures",
+    "Peer",
     "aggregate_patient",
     "aggregate_slide",
     "feature_dictionary",

@@ -19,9 +19,14 @@ if TYPE_CHECKING:
 
     from pathexplain.features.objects import ObjectView
 
-__all__ = ["Column", "FeatureFamily", "Kind", "Law", "LawName"]
+__all__ = ["PEERS", "Column", "FeatureFamily", "Kind", "Law", "LawName", "Of", "Peer", "PeerName"]
 
 Kind = Literal["any", "instances"]
+Of = Literal["object", "pair", "slide"]
+PeerName = Literal["HistomicsTK", "CellProfiler", "sc-MTOP", "squidpy", "QuPath"]
+
+PEERS: tuple[PeerName, ...] = ("HistomicsTK", "CellProfiler", "sc-MTOP", "squidpy", "QuPath")
+"""Extractors that the dictionary compares with; cp_measure has CellProfiler's measurements."""
 LawName = Literal["rotation90", "flip", "translation", "relabel", "resolution", "intensity_scale"]
 
 LAWS: tuple[LawName, ...] = (
@@ -46,6 +51,23 @@ class Law:
 
     name: LawName
     tolerance: float
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another extractor that has the feature, under its own name.
+
+    `difference` says in what its definition differs; empty where the two coincide.
+
+    Examples
+    --------
+    >>> Peer("HistomicsTK", "Size.Perimeter", "chain of boundary pixels").tool
+    'HistomicsTK'
+    """
+
+    tool: PeerName
+    name: str
+    difference: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,6 +96,10 @@ class Column:
         When it is NaN although the object is large enough; empty if never.
     laws : tuple of Law
         What it is invariant to.
+    of : {"object", "pair", "slide"}
+        What gets the number: each object, each pair of related prompts, or the slide as a whole.
+    peers : tuple of Peer
+        Who else has it; empty where none of `PEERS` does.
 
     Examples
     --------
@@ -94,16 +120,25 @@ class Column:
     min_pixels: int = 1
     undefined: str = ""
     laws: tuple[Law, ...] = ()
+    of: Of = "object"
+    peers: tuple[Peer, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a column that a reader could not use."""
         if not self.name.replace("_", "").isalnum() or not self.name.isascii():
             message = f"column {self.name!r}: a name is letters, digits and underscores"
             raise FeatureError(message)
+        if len({law.name for law in self.laws}) < len(self.laws):
+            message = f"column {self.name}: a law is declared twice"
+            raise FeatureError(message)
         for field in ("unit", "definition", "formula", "high", "low", "source"):
             if not getattr(self, field):
                 message = f"column {self.name}: {field} is empty; every feature states it"
                 raise FeatureError(message)
+
+    def peer(self, tool: PeerName) -> Peer | None:
+        """Entry of another extractor, or None where it lacks the feature."""
+        return next((entry for entry in self.peers if entry.tool == tool), None)
 
     def tolerance(self, law: LawName) -> float | None:
         """Relative tolerance of a law, or None where the column does not declare it."""

@@ -43,7 +43,7 @@ def feature_dictionary(
     -------
     pandas.DataFrame
         Text columns name, prompt, family, feature, statistic, unit, definition, formula, range,
-        high, low, source, kind, undefined, laws; int column min_pixels.
+        high, low, source, kind, undefined, laws, of, peers; int column min_pixels.
 
     Raises
     ------
@@ -112,6 +112,8 @@ _COLUMNS = (
     "min_pixels",
     "undefined",
     "laws",
+    "of",
+    "peers",
 )
 
 _HEAD = """# Features
@@ -148,6 +150,14 @@ def _laws(column: Column) -> str:
     return ", ".join(f"{law.name} ({law.tolerance:g})" for law in column.laws)
 
 
+def _peers(column: Column) -> str:
+    """Who else has the feature, with their name for it."""
+    return "; ".join(
+        f"{peer.tool} {peer.name}" + (f" ({peer.difference})" if peer.difference else "")
+        for peer in column.peers
+    )
+
+
 def _range(bounds: tuple[float, float]) -> str:
     """Range in interval notation."""
     low, high = bounds
@@ -175,6 +185,8 @@ def _column_row(name: str, family: str, column: Column) -> dict[str, Any]:
         "min_pixels": column.min_pixels,
         "undefined": column.undefined,
         "laws": _laws(column),
+        "of": column.of,
+        "peers": _peers(column),
     }
 
 
@@ -229,6 +241,8 @@ def _total_row(prompt: str, kind: str, total: Total) -> dict[str, Any]:
         "min_pixels": 1,
         "undefined": "the prompt was not assessed on the slide",
         "laws": "",
+        "of": "slide",
+        "peers": "",
     }
 
 
@@ -251,6 +265,9 @@ def _aggregate_section() -> str:
     return "\n".join(lines)
 
 
+_OF = {"object": "each object", "pair": "each pair of related prompts", "slide": "the slide"}
+
+
 def _column_section(name: str, column: Column) -> str:
     """Section of one object feature."""
     nan = f"below {column.min_pixels} pixels" if column.min_pixels > 1 else ""
@@ -262,7 +279,8 @@ def _column_section(name: str, column: Column) -> str:
         f"- Unit: {column.unit}; range: {_range(column.bounds)}",
         f"- High: {column.high}. Low: {column.low}.",
         f"- NaN: {nan or 'never'}." + (" Instance-only." if column.kind == "instances" else ""),
-        f"- Laws: {_laws(column)}",
+        f"- Of: {_OF[column.of]}. Laws: {_laws(column)}",
+        f"- Also in: {_peers(column) or 'none of the compared'}",
         f"- Source: {column.source}\n",
     ]
     return "\n".join(lines)
