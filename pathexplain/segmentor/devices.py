@@ -11,7 +11,7 @@ from pathexplain.errors import ConfigError
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-__all__ = ["choose_device", "precision"]
+__all__ = ["choose_device", "computes_in_bfloat16", "precision"]
 
 
 def choose_device(name: str) -> torch.device:
@@ -44,9 +44,20 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def computes_in_bfloat16(device: torch.device) -> bool:
+    """Whether `device` has arithmetic for bfloat16; elsewhere it is emulated, several times slower.
+
+    Examples
+    --------
+    >>> computes_in_bfloat16(torch.device("mps"))
+    False
+    """
+    if device.type == "cuda":
+        return True
+    is_fast: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()  # noqa: SLF001  no public name
+    return device.type == "cpu" and is_fast
+
+
 def precision(device: torch.device) -> AbstractContextManager[object]:
     """bfloat16 where the processor computes in it, float32 elsewhere."""
-    is_fast = device.type == "cuda" or (
-        device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()  # noqa: SLF001  no public name
-    )
-    return torch.autocast(device.type, torch.bfloat16, enabled=is_fast)
+    return torch.autocast(device.type, torch.bfloat16, enabled=computes_in_bfloat16(device))

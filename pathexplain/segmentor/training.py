@@ -21,6 +21,7 @@ from torch import Tensor
 
 from pathexplain.errors import ConfigError
 from pathexplain.segmentor.checkpoint import CONFIG
+from pathexplain.segmentor.devices import choose_device, computes_in_bfloat16
 from pathexplain.segmentor.interruption import interruptible
 from pathexplain.segmentor.losses import Losses, total_loss
 from pathexplain.segmentor.network import EncodedText, PathExplainModel
@@ -79,7 +80,8 @@ def train(config: str | Path | TrainingConfig, *, progress: Progress | None = No
         When it was interrupted; the step at hand is finished and saved first.
     """
     settings = config if isinstance(config, TrainingConfig) else read_training_config(config)
-    accelerator = Accelerator(mixed_precision="bf16")
+    is_low = computes_in_bfloat16(choose_device("auto"))
+    accelerator = Accelerator(mixed_precision="bf16" if is_low else "no")
     _check_processes(settings, accelerator.num_processes)
     data = read_training_data(settings)
     _check_patience(settings, data)

@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional
 
 from pathexplain.segmentor.datasets.reading import IGNORE, Field
+from pathexplain.segmentor.devices import precision
 from pathexplain.segmentor.network import EncodedText, PathExplainModel
 from pathexplain.segmentor.phrasing import NONSENSE
 from pathexplain.segmentor.text import tokenize
@@ -102,7 +103,7 @@ def predict(
     prompts = [canonical_text(field.term(name).structure, name, region) for name in names]
     nonsense = NONSENSE[height % len(NONSENSE)]
     ids, mask = tokenize(tokenizer, [*prompts, nonsense], length=model.config.text_length)
-    with torch.autocast(device.type, torch.bfloat16):
+    with precision(device):
         text = model.encode_text(ids.to(device), mask.to(device))
         batch = torch.from_numpy(pixels).to(device).contiguous(memory_format=torch.channels_last)
         encoded = model.encode_image(batch)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 
 from pathexplain.errors import ConfigError
 from pathexplain.segmentor import training
@@ -244,3 +245,22 @@ def test_source_weights_of_the_configuration_go_before_those_of_the_table(manife
     )  # fmt: skip
     alone = draw_batch(other, ["tree"], seed=0, step=0, batch_size=4, crop_px=64, n_prompts=1)
     assert torch.equal(batch.pixels, alone.pixels)
+
+
+@pytest.mark.parametrize("is_supported", [False, True])
+def test_bfloat16_is_for_processors_that_compute_in_it(
+    manifest, tiny_checkpoint, monkeypatch, is_supported
+):
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: is_supported)
+    AcceleratorState._reset_state(reset_partial_state=True)  # it remembers the first choice
+    computed = []
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(
+        lambda *_: computed.append(torch.is_autocast_enabled("cpu"))
+    )
+    try:
+        training.train(configure(manifest, tiny_checkpoint, "low", steps=1, sources=("tnbc",)))
+    finally:
+        hook.remove()
+        AcceleratorState._reset_state(reset_partial_state=True)
+    assert computed
+    assert any(computed) is is_supported
