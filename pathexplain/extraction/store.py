@@ -43,7 +43,9 @@ CHUNK_PX = 1024
 ATTRIBUTES = "pathexplain"
 
 
-def write_store(path: Path, result: SlideResult, *, attributes: Mapping[str, Any]) -> Path:
+def write_store(
+    path: Path, result: SlideResult, *, attributes: Mapping[str, Any], scratch: Path | None = None
+) -> Path:
     """Write the store of a slide, replacing one that is there.
 
     Parameters
@@ -53,6 +55,9 @@ def write_store(path: Path, result: SlideResult, *, attributes: Mapping[str, Any
     result : SlideResult
     attributes : mapping
         Provenance and inputs; states of the prompts and the tissue area are added.
+    scratch : Path, optional
+        Existing folder on the same file system, where the parts of the store are put together.
+        Default: one of its own beside `path`.
 
     Returns
     -------
@@ -60,16 +65,18 @@ def write_store(path: Path, result: SlideResult, *, attributes: Mapping[str, Any
         `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    parts = Path(
+        tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=scratch or path.parent)
+    )
     try:
-        whole = scratch / path.name
+        whole = parts / path.name
         with anndata.settings.override(auto_shard_zarr_v3=False):
             _spatial_data(result, attributes).write(whole)
         if path.exists():
-            path.rename(scratch / "replaced")
+            path.rename(parts / "replaced")
         whole.rename(path)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(parts, ignore_errors=True)
     return path
 
 
