@@ -16,7 +16,8 @@ import numpy as np
 from scipy import stats
 
 from pathexplain.errors import CohortError
-from pathexplain.prognosis import kernel
+from pathexplain.prognosis import kernel, newton
+from pathexplain.prognosis.risk_sets import RiskOrder, risk_order
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -30,41 +31,31 @@ __all__ = [
     "fit_each",
     "fit_joint",
     "partial_likelihood",
+    "processors",
     "risk_order",
 ]
 
 Ties = Literal["efron", "breslow"]
 _TIES = {"breslow": kernel.BRESLOW, "efron": kernel.EFRON}
 STATUS = {
-    kernel.OK: "ok",
-    kernel.CONSTANT: "constant",
-    kernel.NO_EVENTS: "no events",
-    kernel.SEPARATED: "separated",
-    kernel.NOT_CONVERGED: "not converged",
-    kernel.COLLINEAR: "collinear",
+    newton.OK: "ok",
+    newton.CONSTANT: "constant",
+    newton.NO_EVENTS: "no events",
+    newton.SEPARATED: "separated",
+    newton.NOT_CONVERGED: "not converged",
+    newton.COLLINEAR: "collinear",
 }
 _BLOCK = 64  # features handed to a thread at once
-
-
-@dataclass(frozen=True)
-class RiskOrder:
-    """Patients sorted for the partial likelihood: by stratum, then by time descending.
-
-    `order` (n,) int indexes the caller's rows; `rows` (n, 3) int64 holds event 0/1, tie group and
-    stratum of the sorted rows.
-    """
-
-    order: NDArray[np.intp]
-    rows: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class CoxFits:
     """One Cox model a feature, arrays of shape (m,); NaN wherever `status` is not ``"ok"``.
 
-    `beta` and `se` are per unit of the feature, `sd` (n - 1) turns them into per-SD values;
-    `p` is Wald's, `p_lr` the likelihood-ratio test's (1 degree of freedom, against the model that
-    holds only the covariates); `n` and `events` count the complete cases of that feature.
+    `beta` and `se` are per unit of the feature, `sd` (n - 1, unweighted) turns them into per-SD
+    values. `p` is Wald's (of `z`), `p_lr` the likelihood-ratio test's and `p_score` the score
+    test's, each with 1 degree of freedom against the model that holds only the covariates. `n` and
+    `events` count the complete cases of that feature.
     """
 
     beta: NDArray[np.float64]
@@ -72,6 +63,7 @@ class CoxFits:
     z: NDArray[np.float64]
     p: NDArray[np.float64]
     p_lr: NDArray[np.float64]
+    p_score: NDArray[np.float64]
     loglik: NDArray[np.float64]
     loglik_null: NDArray[np.float64]
     n: NDArray[np.int64]
@@ -83,54 +75,42 @@ class CoxFits:
 
 @dataclass(frozen=True)
 class JointFit:
-    """One Cox model of k columns: `beta` (k,), `covariance` (k, k), per unit of each column."""
+    """One Cox model of k columns: `beta` (k,), `covariance` (k, k), per unit of each column.
+
+    `wald`, `score` and `likelihood_ratio` are chi-squares of all k columns together (k degrees of
+    freedom). Everything estimated is NaN where `status` is not ``"ok"``.
+    """
 
     beta: NDArray[np.float64]
     covariance: NDArray[np.float64]
     loglik: float
     status: str
+    loglik_null: float
+    score: float
+    n: int
+    events: int
 
+    @property
+    def se(self) -> NDArray[np.float64]:
+        """Standard errors (k,)."""
+        return np.sqrt(np.diag(self.covariance))
 
-def risk_order(time: ArrayLike, event: ArrayLike, *, strata: ArrayLike | None = None) -> RiskOrder:
-    """Sort patients once, for any number of fits.
+    @property
+    def p(self) -> NDArray[np.float64]:
+        """Wald p-values (k,), two-sided."""
+        return np.asarray(2.0 * stats.norm.sf(np.abs(self.beta / self.se)))
 
-    Parameters
-    ----------
-    time : (n,) float
-        Follow-up, any unit, finite.
-    event : (n,) bool or 0/1
-        Whether the event was seen at `time`.
-    strata : (n,) int, optional
-        Patients are compared within a stratum only.
+    @property
+    def wald(self) -> float:
+        """Wald chi-square of all columns."""
+        if self.status != "ok":
+            return float("nan")
+        return float(self.beta @ np.linalg.solve(self.covariance, self.beta))
 
-    Raises
-    ------
-    CohortError
-        If lengths differ or a time is not finite.
-
-    Examples
-    --------
-    >>> risk_order([3.0, 1.0, 2.0], [1, 1, 0]).order.tolist()
-    [0, 2, 1]
-    """
-    times = np.asarray(time, dtype=np.float64)
-    events = np.asarray(event).astype(np.int64)
-    labels = np.zeros(times.size, np.int64) if strata is None else np.asarray(strata, np.int64)
-    if times.ndim != 1 or not times.shape == events.shape == labels.shape:
-        message = (
-            f"time {times.shape}, event {events.shape} and strata {labels.shape} differ in shape; "
-            "give one value a patient"
-        )
-        raise CohortError(message)
-    if not np.isfinite(times).all():
-        message = f"{(~np.isfinite(times)).sum()} times are not finite; drop those patients first"
-        raise CohortError(message)
-    order = np.lexsort((-times, labels))
-    times, labels = times[order], labels[order]
-    is_new = np.ones(times.size, dtype=np.int64)
-    is_new[1:] = (np.diff(times) != 0) | (np.diff(labels) != 0)
-    rows = np.column_stack([events[order], np.cumsum(is_new), labels])
-    return RiskOrder(order=order, rows=np.ascontiguousarray(rows, dtype=np.int64))
+    @property
+    def likelihood_ratio(self) -> float:
+        """Likelihood-ratio chi-square against the model without any column."""
+        return 2.0 * (self.loglik - self.loglik_null)
 
 
 def fit_each(
@@ -148,7 +128,7 @@ def fit_each(
     features : (n, m) float
         One row a patient in the caller's order; NaN is missing.
     risk : RiskOrder
-        From `risk_order`, of the same n patients.
+        From `risk_order`, of the same n patients: strata, entry times and weights are in it.
     covariates : (n, q) float, optional
         Adjustment columns that stand in every model; complete.
     ties : {"efron", "breslow"}
@@ -162,6 +142,11 @@ def fit_each(
         Arrays (m,). A feature that is constant, without events, separated (monotone likelihood),
         collinear with the covariates or not converged is NaN and says so in `status`.
 
+    Raises
+    ------
+    CohortError
+        If the rows are not those of `risk`, or a covariate is missing or infinite.
+
     References
     ----------
     Heinze and Schemper (2001) doi 10.1111/j.0006-341X.2001.00114.x for monotone likelihood.
@@ -173,18 +158,18 @@ def fit_each(
     >>> fits.beta.round(3).tolist(), fits.status
     ([-0.387, nan], ('ok', 'constant'))
     """
-    columns = np.ascontiguousarray(np.asarray(features, dtype=np.float64)[risk.order].T)
-    n = columns.shape[1]
-    beside = np.zeros((n, 0)) if covariates is None else np.asarray(covariates, dtype=np.float64)
-    beside = np.ascontiguousarray(beside.reshape(n, -1)[risk.order])
-    out = np.empty((columns.shape[0], 9))
+    columns = np.ascontiguousarray(_of_patients(features, risk)[risk.order].T)
+    beside = np.zeros((columns.shape[1], 0))
+    if covariates is not None:
+        beside = _complete(covariates, risk)
+    out = np.empty((columns.shape[0], 10))
     starts = range(0, columns.shape[0], _BLOCK)
 
     def work(start: int) -> None:
         part = slice(start, start + _BLOCK)
-        kernel.fit_features(columns[part], beside, risk.rows, _TIES[ties], out[part])
+        newton.fit_features(columns[part], beside, risk.sorted, _TIES[ties], out[part])
 
-    workers = min(threads or _processors(), max(len(starts), 1))
+    workers = min(threads or processors(), max(len(starts), 1))
     if workers == 1:
         for start in starts:
             work(start)
@@ -197,22 +182,33 @@ def fit_each(
 def fit_joint(design: ArrayLike, risk: RiskOrder, *, ties: Ties = "efron") -> JointFit:
     """Fit one Cox model of all columns of `design` (n, k) together; complete cases only.
 
+    Raises
+    ------
+    CohortError
+        If the rows are not those of `risk`, or a value is missing or infinite.
+
     Examples
     --------
     >>> risk = risk_order([1, 2, 3, 4, 5, 6], [1, 1, 0, 1, 1, 1])
-    >>> fit_joint([[2.0], [0], [3], [1], [0], [2]], risk).beta.round(3).tolist()
-    [-0.387]
+    >>> fit = fit_joint([[2.0], [0], [3], [1], [0], [2]], risk)
+    >>> fit.beta.round(3).tolist(), round(fit.likelihood_ratio, 3)
+    ([-0.387], 0.575)
     """
-    x = np.asarray(design, dtype=np.float64)[risk.order]
-    mean, sd = x.mean(axis=0), x.std(axis=0, ddof=1)
+    x = _complete(design, risk)
+    counts = (x.shape[0], risk.events)
     unknown = np.full(x.shape[1], np.nan)
+    nothing = (unknown, np.outer(unknown, unknown), float("nan"))
+    if risk.events == 0:
+        return JointFit(*nothing, "no events", float("nan"), float("nan"), *counts)
+    mean, sd = x.mean(axis=0), x.std(axis=0, ddof=1)
     if not (sd > 0).all():
-        return JointFit(unknown, np.outer(unknown, unknown), float("nan"), "constant")
+        return JointFit(*nothing, "constant", float("nan"), float("nan"), *counts)
     whole = np.column_stack([np.ones(len(x)), (x - mean) / sd])
-    status, beta, covariance, loglik = kernel.newton_joint(
-        np.ascontiguousarray(whole), risk.rows, np.zeros(x.shape[1]), _TIES[ties]
+    status, beta, covariance, loglik, null, score = newton.newton_joint(
+        np.ascontiguousarray(whole), risk.sorted, np.zeros(x.shape[1]), _TIES[ties]
     )
-    return JointFit(beta / sd, covariance / np.outer(sd, sd), float(loglik), STATUS[int(status)])
+    estimates = (beta / sd, covariance / np.outer(sd, sd), float(loglik))
+    return JointFit(*estimates, STATUS[int(status)], float(null), float(score), *counts)
 
 
 def partial_likelihood(
@@ -226,23 +222,47 @@ def partial_likelihood(
     >>> round(partial_likelihood([[0.0], [1.0]], risk, [0.0])[0], 4)  # -log 2
     -0.6931
     """
-    x = np.asarray(design, dtype=np.float64)[risk.order]
+    x = _complete(design, risk)
     whole = np.ascontiguousarray(np.column_stack([np.ones(len(x)), x]))
     start = np.asarray(beta, dtype=np.float64)
-    loglik, gradient, information = kernel.evaluate_joint(whole, risk.rows, start, _TIES[ties])
+    loglik, gradient, information = kernel.evaluate_joint(whole, risk.sorted, start, _TIES[ties])
     return float(loglik), gradient, information
 
 
-def _processors() -> int:
+def processors() -> int:
     """Count the processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
+def _of_patients(values: ArrayLike, risk: RiskOrder) -> NDArray[np.float64]:
+    """Return a matrix (n, columns) of the patients of `risk`, or refuse it."""
+    x = np.asarray(values, dtype=np.float64)
+    x = x[:, None] if x.ndim == 1 else x
+    if x.ndim != 2 or x.shape[0] != risk.n:  # noqa: PLR2004  a matrix has two axes
+        message = f"features or covariates have shape {x.shape}; give one row to each of {risk.n}"
+        raise CohortError(message)
+    return x
+
+
+def _complete(values: ArrayLike, risk: RiskOrder) -> NDArray[np.float64]:
+    """Return the sorted rows of a complete matrix, or refuse it."""
+    x = _of_patients(values, risk)[risk.order]
+    faults = (~np.isfinite(x)).sum(axis=0)
+    if faults.any():
+        named = ", ".join(str(column) for column in np.flatnonzero(faults)[:5])
+        message = (
+            f"columns {named} (from 0) hold {faults.sum()} missing or infinite values; covariates "
+            "and joint designs must be complete: impute or leave patients out first"
+        )
+        raise CohortError(message)
+    return np.ascontiguousarray(x)
+
+
 def _assemble(out: NDArray[np.float64]) -> CoxFits:
     """Turn the kernel's table into per-unit estimates and tests."""
-    mean, sd = out[:, 7], out[:, 8]
+    mean, sd = out[:, 8], out[:, 9]
     scale = np.where(sd > 0, sd, np.nan)
     beta, se = out[:, 1] / scale, np.sqrt(out[:, 2]) / scale
     z = beta / se
@@ -253,10 +273,11 @@ def _assemble(out: NDArray[np.float64]) -> CoxFits:
         z=z,
         p=2.0 * stats.norm.sf(np.abs(z)),
         p_lr=stats.chi2.sf(gain, 1),
+        p_score=stats.chi2.sf(out[:, 5], 1),
         loglik=out[:, 3],
         loglik_null=out[:, 4],
-        n=out[:, 5].astype(np.int64),
-        events=out[:, 6].astype(np.int64),
+        n=out[:, 6].astype(np.int64),
+        events=out[:, 7].astype(np.int64),
         mean=mean,
         sd=sd,
         status=tuple(STATUS[int(code)] for code in out[:, 0]),
