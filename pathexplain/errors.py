@@ -16,6 +16,7 @@ __all__ = [
     "PathExplainError",
     "SegmentationError",
     "SlideError",
+    "StainError",
     "TableError",
 ]
 
@@ -74,6 +75,23 @@ class SlideError(PathExplainError, OSError):
     """A slide cannot be read, or lacks what reading it needs."""
 
     exit_code = 2
+
+
+class StainError(PathExplainError, ValueError):
+    """The stains of a slide cannot be told apart, so nothing may be measured with them.
+
+    Parameters
+    ----------
+    message : str
+        What was wrong, where, and what to do.
+    reason : str
+        The cause alone, short enough for a column of a table.
+    slide_id : str, optional
+    """
+
+    def __init__(self, message: str, *, reason: str, slide_id: str | None = None) -> None:
+        super().__init__(message, slide_id=slide_id)
+        self.reason = reason
 
 
 class SegmentationError(PathExplainError, RuntimeError):

@@ -15,48 +15,18 @@ from pathexplain.errors import FeatureError
 from pathexplain.features.columns import Column, FeatureFamily, Law, LawName
 from pathexplain.features.objects import ObjectView, over_objects
 from pathexplain.features.stain_kernels import PER_STAIN, stain_objects
+from pathexplain.slides.stains import OPTICAL_DENSITY, RUIFROK
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["RING_UM", "STAIN", "STAIN_VECTORS", "measure_stain", "unmix"]
+__all__ = ["RING_UM", "STAIN", "measure_stain"]
 
-STAIN_VECTORS = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
-"""Optical density (R, G, B) of hematoxylin, eosin and DAB (Ruifrok 2001), rows as published."""
 RING_UM = 2.0
 """Width of the ring around an object."""
 
 _STAINS = ("hematoxylin", "eosin")
 _SOURCE = "Ruifrok 2001, Anal Quant Cytol Histol 23:291-299, PMID 11531144"
-
-
-def unmix(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Unmix an RGB image into densities of hematoxylin, eosin and DAB.
-
-    OD = -log10((I + 1) / 256) = C @ STAIN_VECTORS, solved for C; not clipped at 0.
-
-    Parameters
-    ----------
-    pixels : (..., 3) uint8
-        RGB.
-
-    Returns
-    -------
-    (..., 3) float64
-        Densities (OD) of hematoxylin, eosin, DAB; slightly negative for colors outside the cone
-        of the three stains.
-
-    Examples
-    --------
-    >>> white = np.full((1, 1, 3), 255, np.uint8)
-    >>> bool(np.allclose(unmix(white), 0))
-    True
-    """
-    if pixels.dtype != np.uint8 or pixels.shape[-1:] != (3,):
-        message = f"pixels have shape {pixels.shape} and dtype {pixels.dtype}; needed is uint8 RGB"
-        raise FeatureError(message)
-    density: NDArray[np.float64] = _OPTICAL_DENSITY[pixels] @ np.linalg.inv(STAIN_VECTORS)
-    return density
 
 
 def measure_stain(view: ObjectView) -> NDArray[np.float64]:
@@ -92,8 +62,8 @@ def measure_stain(view: ObjectView) -> NDArray[np.float64]:
         message = "the stain family needs pixels (H, W, 3) uint8; pass them or leave stain out"
         raise FeatureError(message)
     pixels = view.pixels
-    weights = np.linalg.inv(STAIN_VECTORS)
-    table = np.stack([weights[:, s, None] * _OPTICAL_DENSITY for s in range(len(_STAINS))])
+    weights = RUIFROK.unmixing
+    table = np.stack([weights[:, s, None] * OPTICAL_DENSITY for s in range(len(_STAINS))])
     radius = int(RING_UM / view.mpp + 1e-9)
     reach = np.sqrt((RING_UM / view.mpp) ** 2 - np.arange(radius + 1.0) ** 2 + 1e-9)
     raw = np.zeros((view.n, len(_STAINS) * len(PER_STAIN)))
@@ -114,8 +84,6 @@ def measure_stain(view: ObjectView) -> NDArray[np.float64]:
     )
     return raw
 
-
-_OPTICAL_DENSITY: NDArray[np.float64] = -np.log10((np.arange(256.0) + 1) / 256)
 
 _GRID: tuple[LawName, ...] = ("rotation90", "flip", "translation", "relabel")
 _TEXT: dict[str, tuple[str, str, str, str, str, int, str]] = {

@@ -10,6 +10,7 @@ from pathexplain.prompts.positions import Fault
 from pathexplain.prompts.promptset import FAMILY_NAMES, PLANNED_FAMILIES, PromptSet
 from pathexplain.prompts.reading import PromptsCheck, check_prompts, read_prompts
 from pathexplain.prompts.schema import json_schema
+from pathexplain.prompts.stain_options import StainMethod, StainOptions
 
 __all__ = [
     "FAMILY_NAMES",
@@ -19,6 +20,8 @@ __all__ = [
     "Prompt",
     "PromptSet",
     "PromptsCheck",
+    "StainMethod",
+    "StainOptions",
     "as_prompts",
     "check_prompts",
     "json_schema",

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import ndimage, stats
-from skimage.color import rgb2hed
 from skimage.data import immunohistochemistry
 
 from pathexplain.errors import FeatureError
 from pathexplain.features import measure_objects
-from pathexplain.features.stain import STAIN_VECTORS, unmix
+from pathexplain.slides import RUIFROK, unmix
 
 
 def blobs(seed=0, side=120):
@@ -21,25 +20,6 @@ def blobs(seed=0, side=120):
     labels, _ = ndimage.label(field > 0.04)
     labels[:, side // 2 :] += (labels[:, side // 2 :] > 0) * 1000
     return labels.astype(np.int32), pixels
-
-
-def test_unmix_is_rgb2hed_times_six():
-    # theirs: ln(I / 255) / ln(1e-6) @ inv(V), clipped at 0; ours: -log10((I + 1) / 256) @ inv(V).
-    # -log10 I = 6 ln I / ln 1e-6, so ours is 6 times theirs but for (I + 1) / 256 against I / 255.
-    pixels = np.random.default_rng(0).integers(40, 256, (50, 50, 3), dtype=np.uint8)
-    ours, theirs = unmix(pixels), 6 * rgb2hed(pixels)
-    positive = theirs > 0
-    assert positive.any(axis=(0, 1)).all()
-    assert ours[positive] == pytest.approx(theirs[positive], abs=0.03)
-    shifted = -np.log10(pixels / 255) @ np.linalg.inv(STAIN_VECTORS)
-    assert shifted[positive] == pytest.approx(theirs[positive], abs=1e-9)
-
-
-def test_unmix_returns_what_was_mixed():
-    amounts = np.random.default_rng(1).uniform(0.1, 0.6, (200, 3))
-    light = 256 * 10 ** -(amounts @ STAIN_VECTORS) - 1
-    recovered = unmix(np.rint(light).astype(np.uint8))
-    assert recovered == pytest.approx(amounts, abs=0.06)
 
 
 def test_statistics_are_numpys():
@@ -91,7 +71,7 @@ def test_gradient_of_a_ramp():
     labels = np.zeros((40, 50), np.int32)
     labels[5:35, 5:45] = 1
     objects = measure_objects(labels, np.rint(pixels).astype(np.uint8), mpp=0.5, families=["stain"])
-    gray = np.linalg.inv(STAIN_VECTORS).sum(axis=0)
+    gray = RUIFROK.unmixing.sum(axis=0)
     for stain, factor in zip(("hematoxylin", "eosin"), gray, strict=False):
         got = objects.column(f"stain.{stain}_gradient_mean")[0]
         assert got == pytest.approx(abs(step * factor) / 0.5, rel=0.05)
@@ -114,8 +94,3 @@ def test_undefined_is_nan_with_a_reason():
 def test_stain_without_pixels_is_refused():
     with pytest.raises(FeatureError, match="need pixels"):
         measure_objects(np.zeros((5, 5), np.int32), mpp=0.5)
-
-
-def test_unmix_refuses_floats():
-    with pytest.raises(FeatureError, match="float64"):
-        unmix(np.zeros((3, 3, 3)))
