@@ -262,12 +262,16 @@ class PathExplainModel(PreTrainedModel):
         chosen = self.norm((self._choice(queries, sentence)[..., None] * queries).sum(dim=2))
         thought = self.mask_head(chosen)
         embedding = self.mask_out(thought)
-        masks = torch.einsum("bkm,bmhw->bkhw", embedding[..., :-1], image.pixels)
-        masks = masks / math.sqrt(self.config.mask_size) + embedding[..., -1, None, None]
+        scale = math.sqrt(self.config.mask_size)
+        masks = torch.baddbmm(
+            embedding[..., -1:], embedding[..., :-1] / scale, image.pixels.flatten(2)
+        ).unflatten(-1, image.pixels.shape[-2:])
         if image.coarse is not None:
-            coarse = torch.einsum("bkm,bmhw->bkhw", self.coarse_out(thought), image.coarse)
-            masks = masks + functional.interpolate(
-                coarse / math.sqrt(self.config.mask_size), size=masks.shape[-2:], mode="bilinear"
+            coarse = self.coarse_out(thought) / scale @ image.coarse.flatten(2)
+            masks += functional.interpolate(
+                coarse.unflatten(-1, image.coarse.shape[-2:]),
+                size=masks.shape[-2:],
+                mode="bilinear",
             )
         presence = self.presence_head(torch.cat([chosen, sentence], dim=-1))[..., 0]
         return PromptOutput(masks, presence)

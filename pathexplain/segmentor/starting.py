@@ -90,8 +90,9 @@ def _from_published(
 ) -> tuple[PathExplainModel, Tokenizer]:
     """Take published image and sentence encoders; the long one teaches the short text encoder."""
     image_weights, text_folder = (_weights(name) for name in _WEIGHT_PACKAGES)
-    size = PathExplainConfig().text_vocabulary
-    tokenizer, rows = prune_tokenizer(text_folder / "tokenizer.json", size=size)
+    tokenizer, rows = prune_tokenizer(
+        text_folder / "tokenizer.json", size=PathExplainConfig().text_vocabulary
+    )
     has_path = settings.has_region_path
     model = PathExplainModel(
         PathExplainConfig(
@@ -104,7 +105,9 @@ def _from_published(
     if isinstance(model.encoder, EfficientNetLite):
         state = torch.load(image_weights, weights_only=True, map_location="cpu")
         load_imagenet(model.encoder, state)
-    if taught is not None:
+    if settings.text_from is not None:
+        tokenizer = _take_text(model, Path(settings.text_from))
+    elif taught is not None:
         losses = distill(
             model,
             tokenizer,
@@ -115,9 +118,20 @@ def _from_published(
         )
         for index, loss in enumerate(losses):
             taught(index, loss)
-        if has_path:
-            _standardize_text(model, tokenizer)
+    if taught is not None and has_path:
+        _standardize_text(model, tokenizer)
     return model, tokenizer
+
+
+def _take_text(model: PathExplainModel, folder: Path) -> Tokenizer:
+    """Copy the taught text encoder of a checkpoint into `model`; return its tokenizer."""
+    other, tokenizer = read_checkpoint(folder)
+    try:
+        model.text_encoder.load_state_dict(other.text_encoder.state_dict())
+    except RuntimeError as error:
+        message = f"text_from: the text encoder of {folder} has another size: {error}"
+        raise ConfigError(message, path=str(folder)) from error
+    return tokenizer
 
 
 def _with_region_path(model: PathExplainModel) -> PathExplainModel:

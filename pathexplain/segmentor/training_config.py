@@ -36,6 +36,10 @@ class TrainingConfig(BaseModel):
     start : str
         "imagenet" (published image and sentence encoders, from the ``train`` extra), the name of
         weights that ship, such as "compact", or a checkpoint directory to fine-tune.
+    text_from : str or None
+        Where to take a short text encoder that is taught already, when starting from "imagenet":
+        weights that ship, by name, or a checkpoint directory. None teaches one. It has seen no
+        image, whatever its checkpoint was trained on.
     freeze : {"none", "encoder"}
         Leave the image encoder as it is: faster, and safer with few images.
     has_region_path : bool
@@ -72,6 +76,7 @@ class TrainingConfig(BaseModel):
     out: Annotated[Path, Field(strict=False)]
     sources: Annotated[tuple[str, ...], Field(strict=False)] = ()
     start: str = IMAGENET
+    text_from: str | None = None
     freeze: Literal["none", "encoder"] = "none"
     has_region_path: bool = True
     source_weights: Annotated[dict[str, tuple[float, float]], Field(strict=False)] = {}
@@ -126,6 +131,7 @@ def read_training_config(path: str | Path) -> TrainingConfig:
             "data": folder / config.data,
             "out": folder / config.out,
             "start": _start(config.start, folder),
+            "text_from": config.text_from and _start(config.text_from, folder),
         }
     )
 

@@ -11,7 +11,7 @@ import torch
 from accelerate.state import AcceleratorState
 
 from pathexplain.errors import ConfigError
-from pathexplain.segmentor import training
+from pathexplain.segmentor import starting, training
 from pathexplain.segmentor.checkpoint import read_checkpoint, write_checkpoint
 from pathexplain.segmentor.configuration import PathExplainConfig
 from pathexplain.segmentor.datasets.phantoms import phantom_fields
@@ -233,6 +233,23 @@ def test_a_network_without_the_region_path_gets_it_without_effect(tiny_model, to
         for model in (stored.eval(), after)
     ]
     torch.testing.assert_close(masks[0], masks[1], atol=1e-5, rtol=0)
+
+
+def test_a_taught_text_encoder_is_taken_without_what_saw_images(
+    tiny_model, tiny_checkpoint, tokenizer
+):
+    torch.manual_seed(8)
+    model = PathExplainModel(tiny_model.config)
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    read = starting._take_text(model, tiny_checkpoint)
+    stored = read_checkpoint(tiny_checkpoint)[0].state_dict()
+    for name, weight in model.state_dict().items():
+        wanted = stored if name.startswith("text_encoder.") else before
+        torch.testing.assert_close(weight, wanted[name], atol=0, rtol=0)
+    assert read.get_vocab() == tokenizer.get_vocab()
+    fields = tiny_model.config.to_dict() | {"text_hidden_size": 48}
+    with pytest.raises(ConfigError, match=r"text_from.*another size"):
+        starting._take_text(PathExplainModel(PathExplainConfig.from_dict(fields)), tiny_checkpoint)
 
 
 def test_source_weights_of_the_configuration_go_before_those_of_the_table(manifest):
