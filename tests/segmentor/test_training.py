@@ -174,6 +174,7 @@ def test_points_teach_only_near_and_far(tmp_path, manifest):
     (folder / "images" / "a.png").write_bytes(image.read_bytes())
     (folder / "points.csv").write_text(
         "image,x_px,y_px,type\ncrchisto/images/a.png,80,80,epithelial\n"
+        "crchisto/images/a.png,159,60,fibroblast\n"
     )
     table = tmp_path / "points.csv"
     table.write_text(
@@ -185,6 +186,8 @@ def test_points_teach_only_near_and_far(tmp_path, manifest):
     assert target[80, 80] == 1
     assert target[80, 88] == IGNORE
     assert target[80, 120] == 0
+    assert target[108, 120] == 0
+    assert target[115, 120] == IGNORE  # 15 µm below the last centre nobody looked
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pathexplain.prompts import Prompt
 from pathexplain.segmentor.assessment.detection import centroids_um, detect, read_centres
 from pathexplain.segmentor.assessment.presence import Pair, Sort
 from pathexplain.segmentor.assessment.results import ImageScore
+from pathexplain.segmentor.datasets.centres import annotated
 from pathexplain.segmentor.datasets.reading import IGNORE, Field
 from pathexplain.segmentor.metrics import (
     aggregated_jaccard,
@@ -23,7 +24,7 @@ from pathexplain.segmentor.phrasing import NONSENSE
 from pathexplain.vocabulary import canonical_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -148,7 +149,7 @@ def measure(model: Segmentor, field: Field, *, index: int) -> Measured:
     scores, pairs = [], []
     for name in names:
         reply = next(replies)
-        score = _category(field, name, reply, centres.get(name), index=index)
+        score = _category(field, name, reply, centres, index=index)
         scores.append(score)
         if score.is_there is not None:
             sort: Sort = "annotated" if name in field.targets else "impossible"
@@ -175,16 +176,17 @@ def _category(
     field: Field,
     name: str,
     answer: Answer,
-    centres: NDArray[np.float64] | None,
+    centres: Mapping[str, NDArray[np.float64]],
     *,
     index: int,
 ) -> ImageScore:
-    """Figures of one class in one image."""
+    """Figures of one class in one image; `centres` are those of all classes, where known."""
     target = field.targets.get(name)
     values: dict[str, float] = {}
     is_there: bool | None = False
-    if centres is not None:
-        values, is_there = _centre_values(answer, centres, field.mpp), len(centres) > 0
+    if name in centres:
+        values = _centre_values(answer, centres[name], centres["nucleus"], field.mpp)
+        is_there = len(centres[name]) > 0
     elif target is not None:
         truth, known = target == 1, target != IGNORE
         is_there = True if truth.any() else False if known.all() else None
@@ -250,11 +252,14 @@ def _object_values(found: NDArray[np.int32], truth: NDArray[np.int32]) -> dict[s
     }
 
 
-def _centre_values(answer: Answer, centres: NDArray[np.float64], mpp: float) -> dict[str, float]:
-    """Figures of found objects against centres."""
+def _centre_values(
+    answer: Answer, centres: NDArray[np.float64], every: NDArray[np.float64], mpp: float
+) -> dict[str, float]:
+    """Figures of found objects against centres, where somebody looked for `every` nucleus."""
     if len(centres) == 0 or answer.objects is None:
         return {}
-    found = detect(centroids_um(answer.objects, mpp=mpp), centres)
+    places = centroids_um(answer.objects, mpp=mpp)
+    found = detect(places[annotated(places, every)], centres)
     return {
         "detection_f1": found.f1,
         "detection_precision": found.precision,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
@@ -13,12 +13,13 @@ from scipy import ndimage
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["IGNORE", "disks"]
+__all__ = ["IGNORE", "annotated", "disks"]
 
 IGNORE = 255
 """Value of a target where nobody knows."""
 POINT_RADIUS_UM = 2.5
 POINT_IGNORE_UM = 6.0
+ANNOTATED_MARGIN_UM = 15.0
 _POINT_VALUES = {"epithelial": 1, "inflammatory": 2, "fibroblast": 3, "others": 4}
 
 
@@ -37,6 +38,35 @@ def _points(path: Path) -> tuple[tuple[str, float, float, int], ...]:
         )
 
 
+def annotated(
+    points_um: NDArray[np.floating[Any]], centres_um: NDArray[np.floating[Any]]
+) -> NDArray[np.bool_]:
+    """Whether points lie where somebody looked: in the box of all centres, and 15 µm around it.
+
+    Some images are annotated in a part of them only. Beyond it, no centre does not mean no nucleus.
+
+    Parameters
+    ----------
+    points_um, centres_um : (N, 2), (M, 2) float
+        (y, x) in µm; the centres are those of all types.
+
+    Returns
+    -------
+    (N,) bool
+        All False where there is no centre.
+
+    Examples
+    --------
+    >>> annotated(np.array([[14.0, 30.0], [40.0, 30.0]]), np.array([[0.0, 20.0], [5.0, 60.0]]))
+    array([ True, False])
+    """
+    if len(centres_um) == 0:
+        return np.zeros(len(points_um), bool)
+    low = centres_um.min(axis=0) - ANNOTATED_MARGIN_UM
+    high = centres_um.max(axis=0) + ANNOTATED_MARGIN_UM
+    return np.asarray(((points_um >= low) & (points_um <= high)).all(axis=1), bool)
+
+
 def disks(path: Path, image: str, shape: tuple[int, int], *, mpp: float) -> NDArray[np.int32]:
     """Small disks of the type's value around the centres of one image, in a ring of `IGNORE`.
 
@@ -53,7 +83,8 @@ def disks(path: Path, image: str, shape: tuple[int, int], *, mpp: float) -> NDAr
     Returns
     -------
     (H, W) int32
-        Outlines are not known: certain near a centre, unknown around it, 0 far away.
+        Outlines are not known: certain near a centre, unknown around it, 0 far away, and unknown
+        again where nobody looked (`annotated`); without any centre, all 0.
     """
     marks = np.zeros(shape, np.int32)
     for name, x, y, value in _points(path):
@@ -64,5 +95,7 @@ def disks(path: Path, image: str, shape: tuple[int, int], *, mpp: float) -> NDAr
     distance, (rows, columns) = ndimage.distance_transform_edt(marks == 0, return_indices=True)
     values = marks[rows, columns]
     values[distance * mpp > POINT_RADIUS_UM] = IGNORE
-    values[distance * mpp > POINT_IGNORE_UM] = 0
+    centres_um = np.argwhere(marks > 0) * mpp
+    far = np.argwhere(distance * mpp > POINT_IGNORE_UM)
+    values[tuple(far.T)] = np.where(annotated(far * mpp, centres_um), 0, IGNORE)
     return np.asarray(values, np.int32)

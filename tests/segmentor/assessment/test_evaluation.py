@@ -164,6 +164,24 @@ def test_centres_are_found_within_six_um(planted, tmp_path, make_field):
     assert {s.object: s.is_there for s in scores}["nucleus"] is True
 
 
+@pytest.mark.parametrize(("row", "precision"), [(90, 1.0), (40, 0.5)])
+def test_what_is_found_where_nobody_looked_does_not_count(
+    planted, tmp_path, make_field, row, precision
+):
+    """Centres reach down to row 12, so 15 µm below, row 42, the annotation ends."""
+    (tmp_path / "images").mkdir()
+    rows = ["image,x_px,y_px,type", "a.png,12,12,epithelial", "a.png,90,10,fibroblast"]
+    (tmp_path / "points.csv").write_text("\n".join(rows) + "\n")
+    blank = np.full((100, 100), IGNORE, np.uint8)
+    name = str(tmp_path / "images" / "a.png")
+    field = make_field({"epithelial": blank}, source="crchisto", kind="points", name=name)
+    yy, xx = np.mgrid[:100, :100]
+    found = (np.hypot(yy - 12, xx - 12) < 5) | (np.hypot(yy - row, xx - 50) < 5)
+    (score, *_) = measure(planted(constant(found)), field, index=0).scores
+    assert score.values["detection_precision"] == precision
+    assert score.values["detection_recall"] == 1.0
+
+
 def test_a_broken_image_is_named_and_the_others_are_measured(manifest, tmp_path):
     names = open_fields(manifest, split="train").names
     Path(names[1]).write_bytes(b"no picture")
