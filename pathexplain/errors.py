@@ -17,6 +17,7 @@ __all__ = [
     "SegmentationError",
     "SlideError",
     "StainError",
+    "StorageError",
     "TableError",
 ]
 
@@ -92,6 +93,10 @@ class StainError(PathExplainError, ValueError):
     def __init__(self, message: str, *, reason: str, slide_id: str | None = None) -> None:
         super().__init__(message, slide_id=slide_id)
         self.reason = reason
+
+
+class StorageError(PathExplainError, OSError):
+    """Results cannot be written, or the machines that write them have gone; nothing is lost."""
 
 
 class SegmentationError(PathExplainError, RuntimeError):

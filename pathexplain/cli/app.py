@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from cyclopts import App, CycloptsError, Parameter
 
 from pathexplain import __version__
-from pathexplain.cli import analyses, commands, datasets, exporting, training
+from pathexplain.cli import analyses, commands, datasets, exporting, extracting, training
 from pathexplain.cli.output import note
 from pathexplain.errors import PathExplainError
 
@@ -44,7 +44,7 @@ app = App(
 )
 
 for command in (
-    commands.extract,
+    extracting.extract,
     commands.check,
     commands.features,
     commands.vocabulary,

@@ -6,91 +6,22 @@ Heavy imports stay inside the functions, so that `--help` needs none of them.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import Parameter
-
-from pathexplain.cli.output import Bars, columns, note, say, say_json
+from pathexplain.cli.output import Bars, Flag, Json, columns, note, say, say_json
 from pathexplain.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pathexplain.extraction.manifest import RunSummary
-    from pathexplain.prompts import PromptsCheck, PromptSet
+    from pathexplain.prompts import PromptsCheck
     from pathexplain.segmentor.evaluation import Evaluation
 
 __all__ = [
     "check",
     "demo",
     "evaluate",
-    "extract",
     "features",
     "vocabulary",
 ]
-
-DEFAULT_RUN = Path("pathexplain-run")
-
-Json = Annotated[bool, Parameter("--json", show_default=False)]
-Flag = Annotated[bool, Parameter(show_default=False)]
-
-
-def extract(
-    *slides: Path,
-    prompts: Path,
-    out: Path | None = None,
-    segmentor: str | None = None,
-    mpp: float | None = None,
-    device: str = "auto",
-    patients: Path | None = None,
-    overwrite: Flag = False,
-    as_json: Json = False,
-) -> int:
-    """Segment slides by prompts, measure every object, write stores and tables.
-
-    A slide that is done already is skipped, so the same command resumes an interrupted run.
-
-    Parameters
-    ----------
-    slides
-        Slides or folders. Default: the prompts file's, else all images of the working folder.
-    prompts
-        Prompts file (YAML).
-    out
-        Run folder. Default: the prompts file's, else ./pathexplain-run.
-    segmentor
-        "compact", "stain" or a checkpoint folder. Default: the prompts file's, else compact.
-    mpp
-        Resolution of the slides, um per pixel, for files that do not say it.
-    device
-        "auto", "cpu", "cuda" or "mps"; auto takes a GPU where there is one.
-    patients
-        CSV with slide_id, patient_id and clinical columns. Default: each slide is a patient.
-    overwrite
-        Extract again what was made from other inputs or options.
-    as_json
-        Print the summary of the run as JSON.
-    """
-    from pathexplain.extraction import extract as run
-    from pathexplain.prompts import read_prompts
-
-    prompt_set = read_prompts(prompts)
-    for warning in prompt_set.warnings:
-        note(f"warning: {warning}")
-    if not slides and not prompt_set.slides:
-        note(f"no slides named: taking every readable image of {Path.cwd()}")
-    with Bars() as bars:
-        summary = run(
-            slides or None,
-            prompts=prompt_set,
-            out=_run_folder(out, prompt_set),
-            segmentor=segmentor,
-            mpp=mpp,
-            device=device,
-            patients=patients,
-            overwrite=overwrite,
-            progress=bars.slide,
-        )
-    _show_run(summary, as_json=as_json)
-    return summary.exit_code
 
 
 def check(prompts: Path | None = None, /, *, as_json: Json = False, schema: Flag = False) -> int:
@@ -273,33 +204,6 @@ def _write_evaluation(
 
         for path in contact_sheets(out, result, segmentor=segmentor, data=data, device=device):
             say(path)
-
-
-def _run_folder(out: Path | None, prompts: PromptSet) -> Path:
-    """Run folder from the option, the prompts file, or the default, which is said."""
-    if out is not None:
-        return out
-    if prompts.out is not None:
-        return prompts.out
-    note(f"no run folder named: writing to ./{DEFAULT_RUN}")
-    return DEFAULT_RUN
-
-
-def _show_run(summary: RunSummary, *, as_json: bool) -> None:
-    """Print the run folder, or all of the summary, and what failed."""
-    for warning in summary.warnings:
-        note(f"warning: {warning}")
-    for slide in summary.slides:
-        if slide.status == "failed":
-            note(f"failed: {slide.slide_id}: {slide.reason}")
-    counts = dict.fromkeys(("done", "skipped", "failed"), 0)
-    for slide in summary.slides:
-        counts[slide.status] += 1
-    note(", ".join(f"{count} {word}" for word, count in counts.items() if count))
-    if as_json:
-        say_json(summary)
-    else:
-        say(summary.out)
 
 
 def _show_check(found: PromptsCheck) -> None:

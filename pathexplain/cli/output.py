@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +18,12 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
-__all__ = ["Bars", "columns", "note", "say", "say_json"]
+    from pathexplain.extraction.manifest import SlideStatus
+
+__all__ = ["Bars", "Flag", "Json", "columns", "note", "say", "say_json"]
+
+Json = Annotated[bool, Parameter("--json", show_default=False)]
+Flag = Annotated[bool, Parameter(show_default=False)]
 
 
 def say(text: object = "") -> None:
@@ -66,6 +73,8 @@ class Bars:
     def __init__(self) -> None:
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
+        self._finished: set[str] = set()
+        self._n_failed = 0
 
     def __enter__(self) -> Self:
         """Show the bars, if anyone can see them."""
@@ -94,8 +103,20 @@ class Bars:
             self._bars.stop()
 
     def slide(self, slide_id: str, done_tiles: int, total_tiles: int) -> None:
-        """Show how many tiles of a slide are measured."""
-        self._show(slide_id, slide_id, done_tiles, total_tiles)
+        """Show how many tiles of a slide are measured, unless that comes late."""
+        if slide_id not in self._finished:
+            self._show(slide_id, slide_id, done_tiles, total_tiles)
+
+    def finished(self, status: SlideStatus, n_finished: int, n_slides: int) -> None:
+        """Show how many slides are finished; the bar of one that is disappears."""
+        if self._bars is None:
+            return
+        self._finished.add(status.slide_id)
+        self._n_failed += status.status == "failed"
+        if status.slide_id in self._tasks:
+            self._bars.remove_task(self._tasks.pop(status.slide_id))
+        failed = f", {self._n_failed} failed" if self._n_failed else ""
+        self._show("all slides", f"slides{failed}", n_finished, n_slides)
 
     def image(self, done: int, total: int) -> None:
         """Show how many images are measured."""

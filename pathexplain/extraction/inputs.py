@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathexplain.segmentor.backends import Segmentor
 
 __all__ = ["STORE_VERSION", "changes", "config_inputs", "find_slides", "fingerprint"]
-__all__ += ["slide_inputs"]
+__all__ += ["file_facts", "slide_inputs"]
 
 STORE_VERSION = 1
 """Version of the store's layout and of the rules that fill it; a change means a new extraction."""
@@ -29,6 +29,7 @@ STORE_VERSION = 1
 WHOLE_FILE_BYTES = 256 * 2**20
 SAMPLE_BYTES = 2**20
 N_SAMPLES = 16
+SEVERAL_FILES = frozenset({".mrxs", ".vms", ".zarr"})
 
 
 def find_slides(
@@ -103,14 +104,17 @@ def fingerprint(path: Path) -> str:
     str
         ``sha256:…`` of the whole file up to 256 MiB; above that ``sha256-sampled:…`` of its size
         and of 16 blocks of 1 MiB spread evenly from its first to its last byte. Dates play no
-        part, so a copy of a slide is the same slide. Of a format in several files (mrxs) only the
-        file that is named is read.
+        part, so a copy of a slide is the same slide. Of formats in several files (mrxs, zarr) the
+        names and sizes of all files are hashed, and the content of those under 1 MiB.
 
     Raises
     ------
     OSError
         When the file cannot be read.
     """
+    parts = path if path.is_dir() else path.with_suffix("")
+    if path.suffix.lower() in SEVERAL_FILES and parts.is_dir():
+        return f"sha256-folder:{_folder_hash(path, parts)}"
     size = path.stat().st_size
     if size <= WHOLE_FILE_BYTES:
         return f"sha256:{sha256_file(path)}"
@@ -122,23 +126,59 @@ def fingerprint(path: Path) -> str:
     return f"sha256-sampled:{digest.hexdigest()}"
 
 
-def slide_inputs(path: Path, slide_id: str, segmentor: Segmentor) -> dict[str, str]:
+def _folder_hash(path: Path, parts: Path) -> str:
+    """Hash names, sizes and small files of a slide in several files."""
+    digest = hashlib.sha256()
+    files = [path] if path.is_file() else []
+    for file in sorted([*files, *(item for item in parts.rglob("*") if item.is_file())]):
+        size = file.stat().st_size
+        content = sha256_file(file) if size < SAMPLE_BYTES else ""
+        digest.update(f"{file.relative_to(path.parent)} {size} {content}\n".encode())
+    return digest.hexdigest()
+
+
+def slide_inputs(
+    path: Path, slide_id: str, segmentor: Segmentor, *, known: str = ""
+) -> dict[str, str]:
     """Hashes of what a slide's result depends on beyond `config_inputs`.
+
+    Parameters
+    ----------
+    path, slide_id, segmentor
+        The slide, and what is to segment it.
+    known : str
+        Fingerprint of the file where it need not be read again.
 
     Returns
     -------
     dict of str to str
-        Key "slide", left out when the file cannot be read, which its own attempt will report;
-        "masks" where the segmentor's answer depends on files of its own for the slide.
+        Key "slide"; "masks" where the segmentor's answer depends on files of its own for the slide.
+
+    Raises
+    ------
+    OSError
+        When a file cannot be read.
     """
-    found = {}
-    try:
-        found["slide"] = fingerprint(path)
-        if isinstance(segmentor, PerSlide):
-            found["masks"] = segmentor.fingerprint(slide_id)
-    except OSError:
-        pass
+    found = {"slide": known or fingerprint(path)}
+    if isinstance(segmentor, PerSlide):
+        found["masks"] = segmentor.fingerprint(slide_id)
     return found
+
+
+def file_facts(path: Path) -> tuple[int, int]:
+    """Size in bytes and time of the last change in ns: a file with both unchanged is unchanged.
+
+    Both are 0 for a slide in several files, of which these say nothing.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be found.
+    """
+    status = path.stat()
+    if path.suffix.lower() in SEVERAL_FILES:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
 
 
 def config_inputs(

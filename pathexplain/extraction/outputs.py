@@ -6,8 +6,12 @@ the stores alone.
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from pathexplain.errors import TableError
+from pathexplain.extraction.slide_rows import SlideRow, read_slide_row
 from pathexplain.extraction.store import read_slide_table
 from pathexplain.extraction.tables import cohort_table, slides_table
 from pathexplain.serialization import replacing
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
 
     from pathexplain.extraction.manifest import Manifest
     from pathexplain.extraction.patients import PatientTable
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["COHORT_FILE", "SLIDES_FILE", "write_tables"]
 
@@ -51,21 +57,19 @@ def write_tables(
     warnings : tuple of str
         What a reader of the tables must know.
     """
-    done = [record for record in manifest.slides.values() if record.status == "done"]
     warnings = (*warnings, *_warnings(patients))
-    if not done:
-        return None, warnings
+    rows = _read_rows(out, manifest)
     manifest.run = {**manifest.run, "warnings": list(warnings)}
     manifest.write()
-    tables = {item.slide_id: read_slide_table(out / str(item.store)) for item in done}
+    if not rows:
+        return None, warnings
     usable = [
-        name
-        for name, table in tables.items()
-        if name in patients.patient_of and float(table.obs["tissue_area_mm2"].iloc[0]) > 0
+        row.slide_id for row in rows if row.slide_id in patients.patient_of and row.has_tissue
     ]
     counted = flow(manifest, patients, usable=usable)
     described = {"provenance": about, "flow": counted, "warnings": list(warnings)}
-    slides = slides_table(list(tables.values()), about=described)
+    first = out / str(manifest.slides[rows[0].slide_id].store)
+    slides = slides_table(rows, var=read_slide_table(first).var, about=described)
     owners = [patients.patient_of.get(str(name), "") for name in slides.obs_names]
     slides.obs.insert(0, "patient_id", owners)
     with replacing(out / SLIDES_FILE) as temporary:
@@ -76,6 +80,21 @@ def write_tables(
     with replacing(out / COHORT_FILE) as temporary:
         cohort.write_h5ad(temporary)
     return out / COHORT_FILE, warnings
+
+
+def _read_rows(out: Path, manifest: Manifest) -> list[SlideRow]:
+    """Read the rows of all slides that are done, by slide id; a damaged store has failed."""
+    rows = []
+    for slide_id, record in sorted(manifest.slides.items()):
+        if record.status != "done":
+            continue
+        try:
+            rows.append(read_slide_row(out / str(record.store)))
+        except TableError as error:
+            reason = f"{error}; the same command extracts it again"
+            logger.warning("slide %s left out of the tables: %s", slide_id, reason)
+            manifest.slides[slide_id] = replace(record, status="failed", reason=reason, store=None)
+    return rows
 
 
 def flow(manifest: Manifest, patients: PatientTable, *, usable: Sequence[str]) -> dict[str, Any]:

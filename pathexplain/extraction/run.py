@@ -1,59 +1,61 @@
 """`extract`: all slides of a cohort, one store each, resumable; then slide and patient tables.
 
-Not for what happens inside a slide: see `slide`.
+Not for what happens inside a slide (see `slide`), nor for where it is worked on (see `work`,
+`processes`, `cluster`).
 """
 
 from __future__ import annotations
 
 import logging
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from pathexplain.errors import ConfigError, PathExplainError
-from pathexplain.extraction.inputs import changes, config_inputs, find_slides, slide_inputs
+from pathexplain.errors import ConfigError, StorageError
+from pathexplain.extraction.cluster import work_on_cluster
+from pathexplain.extraction.exports import check_formats, export_path, is_exported
+from pathexplain.extraction.inputs import file_facts, find_slides
 from pathexplain.extraction.manifest import Manifest, RunSummary, SlideRecord, SlideStatus
 from pathexplain.extraction.outputs import write_tables
-from pathexplain.extraction.patients import read_patients
-from pathexplain.extraction.slide import Progress, Tiling, extract_slide
-from pathexplain.extraction.store import read_attributes, write_store
+from pathexplain.extraction.patients import PatientTable, read_patients
+from pathexplain.extraction.processes import work_here, work_in_processes
+from pathexplain.extraction.resuming import settle
+from pathexplain.extraction.run_folder import make_run_folder, remove_abandoned, sole_run
+from pathexplain.extraction.slide import Progress, Tiling
+from pathexplain.extraction.store import read_attributes
+from pathexplain.extraction.work import DISK_FULL, Outcome, RunSettings, SlideTask, make_settings
 from pathexplain.prompts import PromptSet, read_prompts
-from pathexplain.provenance import Provenance, collect
 from pathexplain.segmentor.backends import load_segmentor
-from pathexplain.slides import open_slide
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pathexplain.segmentor.backends import Segmentor
 
-__all__ = ["extract"]
+__all__ = ["Finished", "extract"]
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_SEGMENTOR = "compact"
-# What a broken slide raises below our own errors: files, memory, values that do not fit.
-SLIDE_FAILURES = (PathExplainError, OSError, MemoryError, ValueError)
+
+
+class Finished(Protocol):
+    """Called after every slide, so that a caller can show how far a run is."""
+
+    def __call__(self, status: SlideStatus, n_finished: int, n_slides: int) -> None:
+        """Say what became of a slide, and that `n_finished` of `n_slides` are finished."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
-class _Run:
-    """Everything that is the same for all slides of a run."""
+class _Where:
+    """Where slides are worked on, and who is told of it."""
 
-    out: Path
-    prompts: PromptSet
-    segmentor: Segmentor
-    mpp: float | None
-    tiling: Tiling
-    inputs: dict[str, str]
-    provenance: Provenance
+    workers: int
+    scheduler: str | None
     progress: Progress | None
-
-    def store(self, slide_id: str) -> Path:
-        """Where a slide's store is."""
-        return self.out / "stores" / f"{slide_id}.zarr"
+    finished: Finished
 
 
 def extract(  # noqa: PLR0913 - the options of the command, all but one by keyword
@@ -68,12 +70,17 @@ def extract(  # noqa: PLR0913 - the options of the command, all but one by keywo
     overwrite: bool = False,
     progress: Progress | None = None,
     tiling: Tiling | None = None,
+    workers: int = 1,
+    scheduler: str | None = None,
+    exports: Sequence[str] = (),
+    finished: Finished | None = None,
 ) -> RunSummary:
     """Turn slides and prompts into masks, objects, features and tables.
 
     A slide whose store is complete and whose inputs (file, prompts, segmentor, options, feature
     definitions) have not changed is skipped, so an interrupted run is finished by the same call.
-    A slide that fails is recorded with its reason, and the others go on.
+    A slide that fails is recorded with its reason, and the others go on. Only one run at a time
+    writes to a run folder.
 
     Parameters
     ----------
@@ -100,6 +107,17 @@ def extract(  # noqa: PLR0913 - the options of the command, all but one by keywo
         ``progress(slide_id, done_tiles, total_tiles)``, called after every tile.
     tiling : Tiling, optional
         Size of tiles; for tests and for machines with little memory.
+    workers : int
+        Slides worked on at once, each in a process of its own; they share the cores. A script that
+        asks for more than one needs the usual ``if __name__ == "__main__":`` around its call.
+    scheduler : str, optional
+        Address of a Dask scheduler, ``tcp://host:port``, whose workers work on the slides instead;
+        they see slides and run folder under the same paths.
+    exports : sequence of str
+        Formats to write beside the stores: "geojson" (QuPath), "ome-tiff" (label pyramid),
+        "geoparquet". Those of slides that are complete are made from their stores.
+    finished : callable, optional
+        ``finished(status, n_finished, n_slides)``, called after every slide.
 
     Returns
     -------
@@ -109,72 +127,202 @@ def extract(  # noqa: PLR0913 - the options of the command, all but one by keywo
     Raises
     ------
     ConfigError
-        Before any work: a missing slide, two slides of one name, no run folder, or inputs that
-        differ from those of complete stores in the folder.
+        Before any work: a missing slide, two slides of one name, no run folder, one that another
+        run is writing to, or inputs that differ from those of complete stores in the folder.
     CohortError
         Before any work: a patients file that does not fit.
+    StorageError
+        When the disk is full or the scheduler has gone. What is complete is kept.
     """
+    start = time.perf_counter()
     prompt_set = prompts if isinstance(prompts, PromptSet) else read_prompts(prompts)
+    _check_workers(workers, scheduler)
+    formats = check_formats(exports)
     found = find_slides(slides, prompts=prompt_set)
-    folder = _run_folder(out, prompt_set)
-    manifest = Manifest(folder)
-    others = [
-        record.slide_id for record in manifest.slides.values() if record.slide_id not in found
-    ]
-    known_patients = read_patients(patients, slide_ids=[*found, *others])
-    model = _load(segmentor, prompt_set, device)
-    used = tiling or Tiling()
-    options = {"mpp": mpp, "core_px": used.core_px, "halo_px": used.halo_px}
-    run = _Run(
-        out=folder,
-        prompts=prompt_set,
-        segmentor=model,
-        mpp=mpp,
-        tiling=used,
-        inputs=config_inputs(prompt_set, model, options=options),
-        provenance=collect(options={**options, "device": device}),
-        progress=progress,
-    )
-    fingerprints = {
-        slide_id: slide_inputs(path, slide_id, model) for slide_id, path in found.items()
-    }
-    complete = _settle(run, manifest, fingerprints, overwrite=overwrite)
-    manifest.run = _about_run(run)
-    statuses = tuple(
-        _skipped(run, manifest, path, slide_id)
-        if slide_id in complete
-        else _attempt(run, manifest, path, slide_id, fingerprints[slide_id])
-        for slide_id, path in found.items()
-    )
-    cohort, warnings = write_tables(
-        folder,
-        manifest,
-        known_patients,
-        about=manifest.run,
-        warnings=_unknown_words(prompt_set, model),
-    )
-    for warning in warnings:
-        logger.warning("%s", warning)
-    return RunSummary(folder, statuses, cohort, warnings)
+    folder = make_run_folder(_named_folder(out, prompt_set))
+    with sole_run(folder):
+        _clean(folder)
+        manifest = Manifest(folder)
+        others = [slide_id for slide_id in manifest.slides if slide_id not in found]
+        known_patients = read_patients(patients, slide_ids=[*found, *others])
+        chosen = segmentor or prompt_set.segmentor or DEFAULT_SEGMENTOR
+        named = str(chosen) if isinstance(chosen, str | Path) else chosen
+        model = load_segmentor(named, device=device) if isinstance(named, str) else named
+        settings = make_settings(
+            folder,
+            prompt_set,
+            (named, model),
+            device=device,
+            mpp=mpp,
+            tiling=tiling or Tiling(),
+            exports=formats,
+        )
+        where = _Where(workers, scheduler, progress, finished or _tell_nobody)
+        try:
+            statuses = _work(settings, manifest, found, model, where, overwrite=overwrite)
+            return _summary(settings, manifest, statuses, known_patients, model, start)
+        except OSError as error:
+            if error.errno not in DISK_FULL:
+                raise
+            raise StorageError(_full(folder, str(error)), path=str(folder)) from error
+        finally:
+            # Processes that were ended on the way could not clean up themselves.
+            _clean(folder)
 
 
-def _run_folder(out: str | Path | None, prompts: PromptSet) -> Path:
-    """Make the run folder, given or named in the prompts file."""
+def _tell_nobody(status: SlideStatus, n_finished: int, n_slides: int) -> None:
+    """Stand in where nobody wants to know how far a run is."""
+    del status, n_finished, n_slides
+
+
+def _check_workers(workers: int, scheduler: str | None) -> None:
+    """Refuse what cannot be meant."""
+    if workers < 1:
+        message = f"workers must be 1 or more, got {workers}"
+        raise ConfigError(message)
+    if scheduler is not None and workers > 1:
+        message = (
+            f"a scheduler ({scheduler}) brings its own workers; leave out workers ({workers}) or "
+            "the scheduler"
+        )
+        raise ConfigError(message)
+
+
+def _named_folder(out: str | Path | None, prompts: PromptSet) -> Path:
+    """Run folder that is given, or named in the prompts file."""
     folder = Path(out) if out is not None else prompts.out
     if folder is None:
         message = "no run folder: pass --out, or name it in the prompts file under `out`"
         raise ConfigError(message)
-    if folder.exists() and not folder.is_dir():
-        message = f"{folder} is a file; the results need a folder"
-        raise ConfigError(message, path=str(folder))
-    (folder / "stores").mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def _load(segmentor: str | Path | Segmentor | None, prompts: PromptSet, device: str) -> Segmentor:
-    """Take the given segmentor, or load it by name."""
-    chosen = segmentor or prompts.segmentor or DEFAULT_SEGMENTOR
-    return load_segmentor(chosen, device=device) if isinstance(chosen, str | Path) else chosen
+def _clean(folder: Path) -> None:
+    """Remove what processes that have ended left half done."""
+    remove_abandoned(folder)
+    for path in folder.glob(".*.part"):
+        path.unlink(missing_ok=True)
+
+
+def _work(
+    settings: RunSettings,
+    manifest: Manifest,
+    found: dict[str, Path],
+    model: Segmentor,
+    where: _Where,
+    *,
+    overwrite: bool,
+) -> tuple[SlideStatus, ...]:
+    """Keep what is complete, work on the rest, and enter every slide in the manifest."""
+    complete = settle(settings, manifest, found, model, overwrite=overwrite)
+    manifest.run = dict(settings.about)
+    statuses: dict[str, SlideStatus] = {}
+    due = []
+    for slide_id, path in found.items():
+        if slide_id not in complete:
+            due.append(SlideTask(slide_id, path.absolute()))
+        elif is_exported(settings.out, slide_id, settings.exports):
+            statuses[slide_id] = _skipped(settings, manifest, path, slide_id)
+        else:
+            due.append(SlideTask(slide_id, path.absolute(), has_store=True))
+    for index, status in enumerate(statuses.values(), start=1):
+        where.finished(status, index, len(found))
+    for outcome in _outcomes(settings, due, model, where):
+        status = _enter(settings, manifest, outcome, found[outcome.task.slide_id])
+        statuses[status.slide_id] = status
+        where.finished(status, len(statuses), len(found))
+        if outcome.is_disk_full:
+            raise StorageError(_full(settings.out, outcome.reason), path=str(settings.out))
+    return tuple(statuses[slide_id] for slide_id in found)
+
+
+def _outcomes(
+    settings: RunSettings, tasks: Sequence[SlideTask], model: Segmentor, where: _Where
+) -> Iterator[Outcome]:
+    """Work on slides on a cluster, in processes or here."""
+    if not tasks:
+        return iter(())
+    if where.scheduler is not None:
+        return work_on_cluster(settings, tasks, address=where.scheduler, progress=where.progress)
+    if where.workers > 1:
+        return work_in_processes(settings, tasks, n_workers=where.workers, progress=where.progress)
+    return work_here(settings, tasks, model=model, progress=where.progress)
+
+
+def _skipped(settings: RunSettings, manifest: Manifest, path: Path, slide_id: str) -> SlideStatus:
+    """Keep a complete store; enter it in the manifest if a killed run could not."""
+    store = settings.store(slide_id)
+    known = manifest.slides.get(slide_id)
+    if known is None or known.status != "done":
+        about = read_attributes(store)
+        task = SlideTask(slide_id, path)
+        outcome = Outcome(task, "done", inputs=about["inputs"], described=about["prompts"])
+        _enter(settings, manifest, outcome, path)
+    return SlideStatus(slide_id, path, "skipped", "complete and unchanged", 0.0, store)
+
+
+def _enter(settings: RunSettings, manifest: Manifest, outcome: Outcome, path: Path) -> SlideStatus:
+    """Enter what became of a slide in the manifest."""
+    slide_id, status, reason = outcome.task.slide_id, outcome.status, outcome.reason
+    store = settings.store(slide_id) if status == "done" else None
+    if status == "failed":
+        logger.warning("slide %s failed: %s", slide_id, reason)
+    try:
+        size_bytes, modified_ns = file_facts(path)
+    except OSError:
+        size_bytes = modified_ns = 0
+    record = SlideRecord(
+        slide_id,
+        str(path),
+        status,
+        reason,
+        outcome.seconds,
+        None if store is None else str(store.relative_to(settings.out)),
+        outcome.inputs,
+        outcome.described,
+        size_bytes,
+        modified_ns,
+    )
+    manifest.put(record)
+    return SlideStatus(
+        slide_id, path, status, reason, outcome.seconds, store, outcome.tissue_area_mm2
+    )
+
+
+def _summary(
+    settings: RunSettings,
+    manifest: Manifest,
+    statuses: tuple[SlideStatus, ...],
+    patients: PatientTable,
+    model: Segmentor,
+    start: float,
+) -> RunSummary:
+    """Write the tables and sum up the run."""
+    cohort, warnings = write_tables(
+        settings.out,
+        manifest,
+        patients,
+        about=manifest.run,
+        warnings=_unknown_words(settings.prompts, model),
+    )
+    for warning in warnings:
+        logger.warning("%s", warning)
+    written = tuple(
+        export_path(settings.out, status.slide_id, name)
+        for status in statuses
+        for name in settings.exports
+        if status.status != "failed"
+    )
+    seconds = time.perf_counter() - start
+    return RunSummary(settings.out, statuses, cohort, warnings, seconds, written)
+
+
+def _full(folder: Path, what: str) -> str:
+    """Say that the disk is full, and what is left to do."""
+    return (
+        f"{folder}: the run stopped because the disk is full ({what}); slides that are done are "
+        "kept: free space and run the same command again"
+    )
 
 
 def _unknown_words(prompts: PromptSet, model: Segmentor) -> tuple[str, ...]:
@@ -188,118 +336,3 @@ def _unknown_words(prompts: PromptSet, model: Segmentor) -> tuple[str, ...]:
         for prompt, state, nearest, similarity in described
         if state != "trained"
     )
-
-
-def _about_run(run: _Run) -> dict[str, object]:
-    """Return what the manifest, the stores and the tables say about the run."""
-    return {
-        **run.provenance.to_dict(),
-        "inputs": run.inputs,
-        "segmentor": {
-            "name": run.segmentor.name,
-            "licence": run.segmentor.licence,
-            "weights_sha256": run.segmentor.weights_sha256,
-        },
-        "prompts_file": None if run.prompts.path is None else run.prompts.path.name,
-        "mpp": run.prompts.mpp,
-        "features": list(run.prompts.features),
-    }
-
-
-def _settle(
-    run: _Run, manifest: Manifest, fingerprints: dict[str, dict[str, str]], *, overwrite: bool
-) -> set[str]:
-    """Find the slides whose stores can stay; drop the others, or refuse to.
-
-    What a store says about itself counts, not the manifest: a run that was killed between the two
-    loses nothing.
-    """
-    complete, outdated = set(), {}
-    for slide_id in {**fingerprints, **manifest.slides}:
-        before = read_attributes(run.store(slide_id)).get("inputs")
-        if before is None:
-            continue
-        kept = {key: before[key] for key in ("slide", "masks") if key in before}
-        now = {**run.inputs, **(fingerprints.get(slide_id) or kept)}
-        if changed := changes(before, now):
-            outdated[slide_id] = changed
-        elif slide_id in fingerprints:
-            complete.add(slide_id)
-    if outdated and not overwrite:
-        slide_id, changed = next(iter(outdated.items()))
-        message = (
-            f"{run.out} holds results of {len(outdated)} slides from other inputs; changed since: "
-            f"{changed} (slide {slide_id}). Pass --overwrite to replace them, or another --out"
-        )
-        raise ConfigError(message, slide_id=slide_id, path=str(run.out))
-    for slide_id, changed in outdated.items():
-        logger.warning("slide %s: changed since its last extraction: %s", slide_id, changed)
-        if slide_id not in fingerprints:
-            del manifest.slides[slide_id]
-    return complete
-
-
-def _skipped(run: _Run, manifest: Manifest, path: Path, slide_id: str) -> SlideStatus:
-    """Keep a complete store; enter it in the manifest if a killed run could not."""
-    store = run.store(slide_id)
-    known = manifest.slides.get(slide_id)
-    if known is None or known.status != "done":
-        found = read_attributes(store)
-        manifest.put(_record(run, path, slide_id, found["inputs"], found["prompts"]))
-    return SlideStatus(slide_id, path, "skipped", "complete and unchanged", 0.0, store)
-
-
-def _attempt(
-    run: _Run, manifest: Manifest, path: Path, slide_id: str, content: dict[str, str]
-) -> SlideStatus:
-    """Extract one slide; record its failure instead of passing it on."""
-    start = time.perf_counter()
-    store = run.store(slide_id)
-    inputs = {**run.inputs, "slide": "unreadable", **content}
-    try:
-        reason = _extract_one(run, path, slide_id, inputs)
-    except SLIDE_FAILURES as error:
-        seconds = time.perf_counter() - start
-        text = str(error) or type(error).__name__
-        reason = text if isinstance(error, PathExplainError) else f"{type(error).__name__}: {text}"
-        logger.warning("slide %s failed: %s", slide_id, reason)
-        manifest.put(SlideRecord(slide_id, str(path), "failed", reason, seconds, inputs=inputs))
-        return SlideStatus(slide_id, path, "failed", reason, seconds)
-    seconds = time.perf_counter() - start
-    prompts = read_attributes(store)["prompts"]
-    manifest.put(_record(run, path, slide_id, inputs, prompts, reason=reason, seconds=seconds))
-    return SlideStatus(slide_id, path, "done", reason, seconds, store)
-
-
-def _extract_one(run: _Run, path: Path, slide_id: str, inputs: dict[str, str]) -> str:
-    """Write the store of one slide; return what there is to know about it."""
-    with (
-        open_slide(path, mpp=run.mpp, slide_id=slide_id) as slide,
-        tempfile.TemporaryDirectory(prefix=".planes-", dir=run.out) as folder,
-    ):
-        result = extract_slide(
-            slide,
-            prompts=run.prompts,
-            segmentor=run.segmentor,
-            tiling=run.tiling,
-            folder=Path(folder),
-            progress=run.progress,
-        )
-        about = {**_about_run(run), "inputs": inputs, "file": path.name}
-        write_store(run.store(slide_id), result, attributes=about)
-    return result.reason
-
-
-def _record(
-    run: _Run,
-    path: Path,
-    slide_id: str,
-    inputs: dict[str, str],
-    prompts: dict[str, object],
-    *,
-    reason: str = "",
-    seconds: float = 0.0,
-) -> SlideRecord:
-    """Entry of a slide that is done."""
-    store = str(run.store(slide_id).relative_to(run.out))
-    return SlideRecord(slide_id, str(path), "done", reason, seconds, store, inputs, prompts)

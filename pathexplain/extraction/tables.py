@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from pathexplain.errors import TableError
 from pathexplain.features import PatientFeatures, aggregate_patient, feature_dictionary
 from pathexplain.serialization import to_jsonable
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from pathexplain.extraction.patients import PatientTable
     from pathexplain.extraction.results import PromptResult, SlideResult
+    from pathexplain.extraction.slide_rows import SlideRow
 
 __all__ = ["cohort_table", "feature_frame", "objects_table", "slide_table", "slides_table"]
 
@@ -107,16 +109,38 @@ def slide_table(result: SlideResult) -> anndata.AnnData:
     )
 
 
-def slides_table(tables: Sequence[anndata.AnnData], *, about: Mapping[str, Any]) -> anndata.AnnData:
-    """Stack the one-row tables of slides; all have the same features."""
+def slides_table(
+    rows: Sequence[SlideRow], *, var: pd.DataFrame, about: Mapping[str, Any]
+) -> anndata.AnnData:
+    """Stack the rows of slides.
+
+    Parameters
+    ----------
+    rows : sequence of SlideRow
+    var : DataFrame
+        What each feature is, from any of the slides.
+    about : mapping
+        Goes into ``uns["pathexplain"]``.
+
+    Raises
+    ------
+    TableError
+        When two slides have different features.
+    """
     import anndata
 
-    obs = pd.concat([table.obs for table in tables])
+    for row in rows:
+        if row.features != tuple(var.index):
+            message = (
+                f"slide {row.slide_id} has other features than slide {rows[0].slide_id}; extract "
+                "it again with --overwrite"
+            )
+            raise TableError(message, slide_id=row.slide_id)
     stacked = anndata.AnnData(
-        np.concatenate([np.asarray(table.X) for table in tables]),
-        obs=_compact_text(obs),
-        var=_compact_text(tables[0].var[list(VAR_COLUMNS)]),
-        layers={"n": np.concatenate([np.asarray(table.layers["n"]) for table in tables])},
+        np.stack([row.values for row in rows]),  # noqa: PD011 - no pandas
+        obs=_compact_text(pd.concat([row.obs for row in rows])),
+        var=_compact_text(var[list(VAR_COLUMNS)]),
+        layers={"n": np.stack([row.n for row in rows])},
     )
     stacked.uns["pathexplain"] = storable(about)
     return stacked

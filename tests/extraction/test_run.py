@@ -229,7 +229,7 @@ def test_when_every_slide_fails_the_run_failed(save, spots, run):
 def test_no_temporary_files_stay_behind(save, spots, run):
     summary = run(save("a", spots))
     names = {item.name for item in summary.out.iterdir()}
-    assert names == {"manifest.json", "stores", "slides.h5ad", "cohort.h5ad"}
+    assert names == {".lock", "manifest.json", "stores", "slides.h5ad", "cohort.h5ad"}
     assert [item.name for item in (summary.out / "stores").iterdir()] == ["a.zarr"]
 
 
