@@ -156,6 +156,70 @@ OBJECTS: dict[str, Term] = {
             ("renal glomerulus", "kidney glomerulus", "renal corpuscle"),
         ),
         Term("background", "tissue", "region", ("glass", "empty slide", "slide background")),
+        # ── further categories of public sources, for those who train on them ───────────────────
+        Term(
+            "neoplastic",
+            "nuclei",
+            "instances",
+            ("neoplastic nucleus", "neoplastic cell", "malignant epithelial nucleus"),
+        ),
+        Term(
+            "normal epithelial",
+            "nuclei",
+            "instances",
+            ("normal epithelial nucleus", "healthy epithelial", "benign epithelial"),
+        ),
+        Term("connective", "nuclei", "instances", ("connective nucleus", "mesenchymal cell")),
+        Term("plasma cell", "nuclei", "instances", ("plasma cell nucleus", "plasmacyte")),
+        Term(
+            "eosinophil", "nuclei", "instances", ("eosinophil nucleus", "eosinophilic granulocyte")
+        ),
+        Term(
+            "endothelial",
+            "nuclei",
+            "instances",
+            ("endothelial nucleus", "vascular endothelial cell", "endothelium"),
+        ),
+        Term("myocyte", "nuclei", "instances", ("myocyte nucleus", "muscle nucleus")),
+        Term(
+            "myoepithelial",
+            "nuclei",
+            "instances",
+            ("myoepithelial nucleus", "myoepithelial cell", "myoepithelium"),
+        ),
+        Term("mitotic figure", "nuclei", "instances", ("mitosis", "mitotic nucleus")),
+        Term("apoptotic body", "nuclei", "instances", ("apoptotic nucleus", "apoptosis")),
+        Term("dead cell", "nuclei", "instances", ("dead nucleus", "necrotic nucleus")),
+        Term("red blood cell", "cell", "region", ("erythrocyte",)),
+        Term("myeloid cell", "cell", "region", ("myeloid",)),
+        Term("epithelium", "tissue", "region", ("epithelial tissue", "epithelial layer")),
+        Term("polyp", "tissue", "region", ("polypoid tissue", "colorectal polyp")),
+        Term("serrated adenoma", "tissue", "region", ("serrated lesion", "serrated polyp")),
+        Term(
+            "low grade intraepithelial neoplasia",
+            "tissue",
+            "region",
+            ("low grade dysplasia", "low grade neoplasia"),
+        ),
+        Term(
+            "high grade intraepithelial neoplasia",
+            "tissue",
+            "region",
+            ("high grade dysplasia", "high grade neoplasia"),
+        ),
+        Term("adenocarcinoma", "tissue", "region", ("invasive adenocarcinoma",)),
+        Term("intraductal carcinoma", "tissue", "region", ("ductal carcinoma in situ", "dcis")),
+        Term("normal duct", "tissue", "region", ("normal acinus", "terminal duct lobular unit")),
+        Term("metaplasia", "tissue", "region", ("metaplastic tissue",)),
+        Term("glandular secretion", "tissue", "region", ("luminal secretion",)),
+        Term("plasma cell infiltrate", "tissue", "region", ("plasmacytic infiltrate",)),
+        Term("other immune infiltrate", "tissue", "region", ("mixed immune infiltrate",)),
+        Term("blood", "tissue", "region", ("hemorrhage", "blood pool")),
+        Term("blood vessel", "tissue", "region", ("artery", "vein", "capillary")),
+        Term("lymphatic vessel", "tissue", "region", ("lymphatic",)),
+        Term("angioinvasion", "tissue", "region", ("vascular invasion",)),
+        Term("nerve", "tissue", "region", ("nerve bundle", "peripheral nerve")),
+        Term("skin adnexa", "tissue", "region", ("hair follicle", "sebaceous gland")),
     )
 }
 
@@ -196,6 +260,8 @@ _PLURALS = {
     "mucosae": "mucosa",
     "stromata": "stroma",
     "testes": "testis",
+    "bodies": "body",
+    "mitoses": "mitosis",
     "leucocytes": "leukocyte",
     "leucocyte": "leukocyte",
 }
@@ -224,8 +290,8 @@ def normalize_phrase(text: str) -> str:
     --------
     >>> normalize_phrase("Tumour-infiltrating  Lymphocytes")
     'tumor infiltrating lymphocyte'
-    >>> normalize_phrase("glomeruli")
-    'glomerulus'
+    >>> normalize_phrase("glomeruli"), normalize_phrase("Carcinomas")
+    ('glomerulus', 'carcinoma')
     """
     lowered = re.sub(r"[^a-z0-9]+", " ", text.lower()).strip()
     for british, american in _BRITISH.items():
@@ -237,7 +303,8 @@ def _singular(word: str) -> str:
     """Singular of one English word, for the words of this field."""
     if word in _PLURALS:
         return _PLURALS[word]
-    if len(word) >= _SHORTEST_PLURAL and word.endswith("s") and not word.endswith(_KEEP_S):
+    is_plural = word.endswith("omas") or (word.endswith("s") and not word.endswith(_KEEP_S))
+    if len(word) >= _SHORTEST_PLURAL and is_plural:
         return word[:-1]
     return word
 
@@ -299,10 +366,12 @@ def parse_text(text: str) -> ParsedText:
     ('malignant gland', 'colon', 'tissue')
     >>> parse_text("lymphocyte nuclei in breast").term.name
     'lymphocyte'
+    >>> parse_text("ductal carcinoma in situ of the breast").term.name  # no region "situ"
+    'intraductal carcinoma'
     >>> parse_text("bicycle").term is None
     True
     """
-    plain = re.sub(r"\s+", " ", text.strip().lower())
+    plain = re.sub(r"\s+", " ", text.strip().lower()).replace(" in situ", " in-situ")
     match = _PROMPT.match(plain)
     if match is None:
         return ParsedText(None, None, normalize_phrase(text), None)
