@@ -19,7 +19,18 @@ if TYPE_CHECKING:
 
     from pathexplain.features.objects import ObjectView
 
-__all__ = ["PEERS", "Column", "FeatureFamily", "Kind", "Law", "LawName", "Of", "Peer", "PeerName"]
+__all__ = [
+    "PEERS",
+    "Column",
+    "FeatureFamily",
+    "Kind",
+    "Law",
+    "LawName",
+    "Of",
+    "Peer",
+    "PeerName",
+    "also_in",
+]
 
 Kind = Literal["any", "instances"]
 Of = Literal["object", "pair", "slide"]
@@ -41,7 +52,9 @@ LAWS: tuple[LawName, ...] = (
 
 @dataclass(frozen=True)
 class Law:
-    """A change of the input that leaves a feature as it is, within a relative tolerance.
+    """A change of the input that leaves a feature as it is, within a tolerance.
+
+    The feature moves by no more than `tolerance` times its value plus `absolute`, in its own unit.
 
     `rotation90`, `flip` and `translation` move the image on the pixel grid; `relabel` renumbers the
     objects; `resolution` draws the same object at another mpp (down to the column's minimum pixel
@@ -51,6 +64,7 @@ class Law:
 
     name: LawName
     tolerance: float
+    absolute: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -68,6 +82,27 @@ class Peer:
     tool: PeerName
     name: str
     difference: str = ""
+
+
+def also_in(
+    *,
+    histomicstk: str = "",
+    cellprofiler: str = "",
+    sc_mtop: str = "",
+    squidpy: str = "",
+    qupath: str = "",
+) -> tuple[Peer, ...]:
+    """Who else has a feature; after a " | " the difference of definition.
+
+    Examples
+    --------
+    >>> also_in(qupath="Length um | polygon", cellprofiler="AreaShape_Perimeter")
+    (Peer(tool='CellProfiler', name='AreaShape_Perimeter', difference=''),
+     Peer(tool='QuPath', name='Length um', difference='polygon'))
+    """
+    given = (histomicstk, cellprofiler, sc_mtop, squidpy, qupath)
+    parts = [(tool, *text.partition(" | ")) for tool, text in zip(PEERS, given, strict=True)]
+    return tuple(Peer(tool, name, difference) for tool, name, _, difference in parts if name)
 
 
 @dataclass(frozen=True)
@@ -140,9 +175,14 @@ class Column:
         """Entry of another extractor, or None where it lacks the feature."""
         return next((entry for entry in self.peers if entry.tool == tool), None)
 
+    def law(self, name: LawName) -> Law | None:
+        """Law of a name, or None where the column does not declare it."""
+        return next((entry for entry in self.laws if entry.name == name), None)
+
     def tolerance(self, law: LawName) -> float | None:
         """Relative tolerance of a law, or None where the column does not declare it."""
-        return next((entry.tolerance for entry in self.laws if entry.name == law), None)
+        entry = self.law(law)
+        return None if entry is None else entry.tolerance
 
 
 @dataclass(frozen=True)

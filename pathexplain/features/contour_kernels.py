@@ -24,8 +24,25 @@ N_SMOOTH = 6
 _LOW_BAND = 4
 _SAMPLES = 64
 
-CONTOUR_RAW = ("fourier_low", "fourier_high", "curvature_abs_mean", "curvature_sd", "concave_share")
-"""Columns of the table of `contour_objects`: ratios, and curvature in 1/px."""
+CONTOUR_RAW = (
+    "fourier_low",
+    "fourier_high",
+    "curvature_abs_mean",
+    "curvature_sd",
+    "concave_share",
+    "curvature_min",
+    "curvature_max",
+    "bending_energy",
+    "n_concavities",
+    "fourier_2",
+    "fourier_3",
+    "fourier_4",
+    "fourier_5",
+    "fourier_6",
+)
+"""Columns of the table of `contour_objects`: ratios, counts, and curvature in 1/px."""
+_FIRST_WAVE = 9
+_N_WAVES = 5
 
 _STEP_Y = (0, 1, 0, -1)
 _STEP_X = (1, 0, -1, 0)
@@ -48,7 +65,10 @@ def contour_objects(
     start: int,
     stop: int,
 ) -> None:
-    """Fill rows start..stop of `raw` (n, 5) float64; `most_edges` bounds the contour's length."""
+    """Fill rows start..stop of `raw` (n, len(CONTOUR_RAW)) float64.
+
+    `most_edges` bounds the length of each contour.
+    """
     waves = np.empty((_SAMPLES, N_SMOOTH), np.complex128)
     for s in range(_SAMPLES):
         for k in range(N_SMOOTH):
@@ -146,6 +166,9 @@ def _descriptors(plus, minus, raw):  # type: ignore[no-untyped-def]  # numba inf
     circle = abs(plus[0])
     raw[0] = np.sqrt(low) / circle
     raw[1] = np.sqrt(high) / circle
+    for k in range(1, _N_WAVES + 1):
+        energy = abs(plus[k]) ** 2 + abs(minus[k]) ** 2
+        raw[_FIRST_WAVE + k - 1] = np.sqrt(energy) / circle
 
 
 @numba.njit(nogil=True, cache=True)
@@ -162,6 +185,8 @@ def _curvature(plus, minus, waves, raw):  # type: ignore[no-untyped-def]  # numb
     """Mean absolute curvature, its sd (signed) and the share of arc that bends inwards."""
     _start_at_tip(plus, minus)
     length = first = second = absolute = concave = 0.0
+    lowest, highest = np.inf, -np.inf
+    n_turns, was_concave, began_concave = 0, False, False
     for s in range(_SAMPLES):
         d1 = 0j
         d2 = 0j
@@ -178,7 +203,17 @@ def _curvature(plus, minus, waves, raw):  # type: ignore[no-untyped-def]  # numb
         second += speed * kappa * kappa
         absolute += speed * abs(kappa)
         concave += speed * (kappa < 0)
+        lowest, highest = min(lowest, kappa), max(highest, kappa)
+        is_concave = kappa < 0
+        if s == 0:
+            began_concave = is_concave
+        n_turns += is_concave and not was_concave
+        was_concave = is_concave
     mean = first / length
     raw[2] = absolute / length
     raw[3] = np.sqrt(max(second / length - mean * mean, 0.0))
     raw[4] = concave / length
+    raw[5], raw[6] = lowest, highest
+    raw[7] = second / length
+    # an inward arc over the starting point was counted at both its ends
+    raw[8] = n_turns - (n_turns > 1 and began_concave and was_concave)

@@ -147,7 +147,10 @@ def _pairs(family: str) -> list[tuple[str, Column]]:
 
 def _laws(column: Column) -> str:
     """Laws with their tolerances, in words."""
-    return ", ".join(f"{law.name} ({law.tolerance:g})" for law in column.laws)
+    return ", ".join(
+        f"{law.name} ({law.tolerance:g}" + (f" + {law.absolute:g})" if law.absolute else ")")
+        for law in column.laws
+    )
 
 
 def _peers(column: Column) -> str:

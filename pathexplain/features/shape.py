@@ -12,14 +12,30 @@ import numpy as np
 
 from pathexplain.features.columns import FeatureFamily
 from pathexplain.features.contour_kernels import CONTOUR_RAW, contour_objects
+from pathexplain.features.hull_columns import FORM_COLUMNS, HULL_COLUMNS
+from pathexplain.features.interior_kernels import INTERIOR_RAW, interior_objects
+from pathexplain.features.moment_columns import HU_COLUMNS, ZERNIKE_COLUMNS
 from pathexplain.features.objects import ObjectView, over_objects
-from pathexplain.features.shape_columns import SHAPE_COLUMNS
+from pathexplain.features.outline_columns import OUTLINE_COLUMNS
+from pathexplain.features.shape_columns import AXIS_COLUMNS, SIZE_COLUMNS
 from pathexplain.features.shape_kernels import RAW, scan_objects
+from pathexplain.features.zernike_kernels import ZERNIKE, ZERNIKE_FROM_MOMENTS, zernike_objects
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["SHAPE", "measure_shape"]
+__all__ = ["SHAPE", "SHAPE_COLUMNS", "measure_shape"]
+
+SHAPE_COLUMNS = (
+    *SIZE_COLUMNS,
+    *AXIS_COLUMNS,
+    *HULL_COLUMNS,
+    *FORM_COLUMNS,
+    *HU_COLUMNS,
+    *OUTLINE_COLUMNS,
+    *ZERNIKE_COLUMNS,
+)
+"""The columns of the family, in the order of its table."""
 
 _PIXEL_MOMENT = 1.0 / 12.0
 """Second moment of a unit pixel about its own center: objects are unions of squares, not points."""
@@ -51,7 +67,7 @@ def measure_shape(view: ObjectView) -> NDArray[np.float64]:
     """
     raw = _raw(view)
     table = _size(view, raw) | _axes(view, raw) | _hull(view, raw) | _moments(view, raw)
-    table |= _contour(view, raw)
+    table |= _contour(view, raw) | _interior(view) | _zernike(view)
     values = np.column_stack([table[column.name] for column in SHAPE_COLUMNS])
     degenerate = raw["hull_twice_area"] == 0
     lasting = np.array([column.undefined == "" for column in SHAPE_COLUMNS])
@@ -81,11 +97,14 @@ def _size(view: ObjectView, raw: dict[str, NDArray[np.float64]]) -> dict[str, ND
     convex_perimeter = np.pi / 4 * (height + width + diagonals)
     return {
         "area_um2": area * view.mpp**2,
+        "filled_area_um2": (area + raw["hole_px"]) * view.mpp**2,
         "perimeter_um": perimeter * view.mpp,
         "equivalent_diameter_um": 2 * np.sqrt(area / np.pi) * view.mpp,
         "circularity": 4 * np.pi * area / perimeter**2,
         "irregularity": 1 - 4 * np.pi * area / raw["boundary"] ** 2,
         "extent": area / (height * width),
+        "convex_perimeter_um": convex_perimeter * view.mpp,
+        "n_pieces": _n_pieces(view, raw),
         "convexity": np.where(_n_pieces(view, raw) > 1, np.nan, convex_perimeter / perimeter),
         "n_holes": raw["n_holes"],
         "hole_share": raw["hole_px"] / (area + raw["hole_px"]),
@@ -105,6 +124,7 @@ def _axes(view: ObjectView, raw: dict[str, NDArray[np.float64]]) -> dict[str, ND
         "minor_axis_um": 4 * np.sqrt(small) * view.mpp,
         "aspect_ratio": np.sqrt(large / small),
         "eccentricity": np.sqrt(np.maximum(1 - small / large, 0.0)),
+        "roundness": view.area_px / (4 * np.pi * large),
     }
 
 
@@ -113,6 +133,7 @@ def _hull(view: ObjectView, raw: dict[str, NDArray[np.float64]]) -> dict[str, ND
     return {
         "convex_area_um2": raw["hull_lattice"] * view.mpp**2,
         "solidity": view.area_px / raw["hull_lattice"],
+        "rectangularity": view.area_px / raw["rectangle"],
         "feret_max_um": (raw["feret_max"] + 1) * view.mpp,
         "feret_min_um": (raw["feret_min"] + 1) * view.mpp,
     }
@@ -121,15 +142,23 @@ def _hull(view: ObjectView, raw: dict[str, NDArray[np.float64]]) -> dict[str, ND
 def _moments(
     view: ObjectView, raw: dict[str, NDArray[np.float64]]
 ) -> dict[str, NDArray[np.float64]]:
-    """Hu's first three moment invariants, of pixel centers."""
+    """Hu's seven moment invariants, of pixel centers; the last without its sign."""
     area = view.area_px.astype(float)
     n20, n02, n11 = (raw[name] / area**2 for name in ("mu20", "mu02", "mu11"))
     n30, n03, n21, n12 = (raw[name] / area**2.5 for name in ("mu30", "mu03", "mu21", "mu12"))
-    return {
-        "hu_1": n20 + n02,
-        "hu_2": (n20 - n02) ** 2 + 4 * n11**2,
-        "hu_3": (n30 - 3 * n12) ** 2 + (3 * n21 - n03) ** 2,
-    }
+    a, b = n30 - 3 * n12, 3 * n21 - n03
+    c, d = n30 + n12, n21 + n03
+    e, f = c * (c**2 - 3 * d**2), d * (3 * c**2 - d**2)
+    invariants = (
+        n20 + n02,
+        (n20 - n02) ** 2 + 4 * n11**2,
+        a**2 + b**2,
+        c**2 + d**2,
+        a * e + b * f,
+        (n20 - n02) * (c**2 - d**2) + 4 * n11 * c * d,
+        np.abs(b * e - a * f),
+    )
+    return {f"hu_{k}": value for k, value in enumerate(invariants, start=1)}
 
 
 def _contour(
@@ -146,13 +175,46 @@ def _contour(
     )
     values[_n_pieces(view, raw) > 1] = np.nan
     table = dict(zip(CONTOUR_RAW, values.T, strict=True))
-    return {
-        "fourier_low": table["fourier_low"],
-        "fourier_high": table["fourier_high"],
-        "curvature_abs_mean_per_um": table["curvature_abs_mean"] / view.mpp,
-        "curvature_sd_per_um": table["curvature_sd"] / view.mpp,
-        "concave_share": table["concave_share"],
+    per_um = ("curvature_abs_mean", "curvature_sd", "curvature_min", "curvature_max")
+    plain = {name: column for name, column in table.items() if name not in per_um}
+    plain["bending_energy_per_um2"] = plain.pop("bending_energy") / view.mpp**2
+    return plain | {f"{name}_per_um": table[name] / view.mpp for name in per_um}
+
+
+def _interior(view: ObjectView) -> dict[str, NDArray[np.float64]]:
+    """Depth inside the object and the fractal dimension of its outline."""
+    values = np.zeros((view.n, len(INTERIOR_RAW)))
+    over_objects(
+        view,
+        lambda start, stop: interior_objects(
+            view.labels, view.target, view.box, values, start, stop
+        ),
+    )
+    table = dict(zip(INTERIOR_RAW, values.T, strict=True))
+    radii = {
+        f"{name}_um": (table[name] - 0.5) * view.mpp
+        for name in ("radius_max", "radius_mean", "radius_median")
     }
+    return radii | {"fractal_dimension": table["fractal_dimension"]}
+
+
+def _zernike(view: ObjectView) -> dict[str, NDArray[np.float64]]:
+    """Magnitudes of the Zernike moments."""
+    values = np.zeros((view.n, len(ZERNIKE)))
+    over_objects(
+        view,
+        lambda start, stop: zernike_objects(
+            view.labels,
+            view.target,
+            view.box,
+            view.centroid_px,
+            ZERNIKE_FROM_MOMENTS,
+            values,
+            start,
+            stop,
+        ),
+    )
+    return {f"zernike_{n}_{m}": values[:, k] for k, (n, m) in enumerate(ZERNIKE)}
 
 
 def _n_pieces(view: ObjectView, raw: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:

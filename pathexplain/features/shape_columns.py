@@ -1,30 +1,26 @@
-"""What the columns of the `shape` family are: units, formulas, ranges, meanings, sources, laws.
+"""What the columns of the `shape` family are: size and axes, and how such a column is declared.
 
-Text and numbers only; `shape` computes them.
+Text and numbers only; `shape` computes them. See `hull_columns`, `outline_columns` and
+`moment_columns` for the others.
 """
 
 from __future__ import annotations
 
 from math import inf
 
-from pathexplain.features.columns import Column, Kind, Law
+from pathexplain.features.columns import Column, Kind, Law, Peer, also_in
 
-__all__ = ["SHAPE_COLUMNS"]
+__all__ = ["AXIS_COLUMNS", "CROFTON", "GRAY", "LINE", "RUSS", "SIZE_COLUMNS", "shape_column"]
 
-_LINE = "its pixel centers lie on one line"
-_PIECES = f"{_LINE}, or it is in several pieces"
-_CROFTON = "Crofton 1868, doi:10.1098/rstl.1868.0008; Legland 2007, doi:10.5566/ias.v26.p83-92"
-_FOURIER = "Kuhl 1982, doi:10.1016/0146-664X(82)90034-X"
-_RUSS = "Russ 2011, doi:10.1201/b10720"
-
-
-def _laws(resolution: float | None, *, grid: float = 1e-9) -> tuple[Law, ...]:
-    """Laws of a shape feature: exact on the pixel grid, and across resolutions where given."""
-    exact = tuple(Law(name, grid) for name in ("rotation90", "flip", "translation", "relabel"))
-    return exact if resolution is None else (*exact, Law("resolution", resolution))
+LINE = "its pixel centers lie on one line"
+RUSS = "Russ 2011, doi:10.1201/b10720"
+CROFTON = "Crofton 1868, doi:10.1098/rstl.1868.0008; Legland 2007, doi:10.5566/ias.v26.p83-92"
+_TEAGUE = "Teague 1980, doi:10.1364/JOSA.70.000920"
+_CELLPROFILER = "Carpenter 2006, doi:10.1186/gb-2006-7-10-r100"
+GRAY = "Gray 1971, doi:10.1109/T-C.1971.223289"
 
 
-def _column(  # noqa: PLR0913  # one argument a field of Column
+def shape_column(  # noqa: PLR0913  # one argument a field of Column
     name: str,
     unit: str,
     definition: str,
@@ -34,43 +30,74 @@ def _column(  # noqa: PLR0913  # one argument a field of Column
     source: str,
     *,
     min_pixels: int,
-    laws: tuple[Law, ...],
+    resolution: tuple[float, float],
+    grid: float = 1e-9,
+    grid_absolute: float = 0.0,
     kind: Kind = "instances",
-    undefined: str = _LINE,
+    undefined: str = LINE,
+    peers: tuple[Peer, ...] = (),
 ) -> Column:
-    """Build a column; shape columns are instance-only and undefined for lines unless said."""
-    high, low = high_low
+    """Build a column; shape columns are instance-only and undefined for lines unless said.
+
+    `resolution` is the relative and the absolute tolerance across resolutions, `grid` and
+    `grid_absolute` those of moves on the pixel grid.
+    """
+    exact = tuple(
+        Law(law, grid, grid_absolute) for law in ("rotation90", "flip", "translation", "relabel")
+    )
     return Column(
-        name,
-        unit,
-        definition,
-        formula,
-        bounds,
-        high,
-        low,
-        source,
-        kind,
-        min_pixels,
-        undefined,
-        laws,
+        name=name,
+        unit=unit,
+        definition=definition,
+        formula=formula,
+        bounds=bounds,
+        high=high_low[0],
+        low=high_low[1],
+        source=source,
+        kind=kind,
+        min_pixels=min_pixels,
+        undefined=undefined,
+        laws=(*exact, Law("resolution", *resolution)),
+        peers=peers,
     )
 
 
-SHAPE_COLUMNS: tuple[Column, ...] = (
-    _column(
+SIZE_COLUMNS: tuple[Column, ...] = (
+    shape_column(
         "area_um2",
         "um^2",
         "Area of the object",
         "A = pixel count * mpp^2",
         (0, inf),
         ("large object", "small object"),
-        _RUSS,
+        RUSS,
         min_pixels=1,
-        laws=_laws(0.1),
+        resolution=(0.22, 0),
         kind="any",
         undefined="",
+        peers=also_in(
+            histomicstk="Size.Area | in pixels",
+            cellprofiler="AreaShape_Area | in pixels",
+            sc_mtop="Area | in pixels",
+            squidpy="area | in pixels",
+            qupath="Area um^2 | of the polygon",
+        ),
     ),
-    _column(
+    shape_column(
+        "filled_area_um2",
+        "um^2",
+        "Area of the object with its holes filled",
+        "A + H, H = pixels of the holes * mpp^2",
+        (0, inf),
+        ("large object", "small object"),
+        GRAY,
+        min_pixels=9,
+        resolution=(0.22, 0),
+        kind="any",
+        undefined="",
+        peers=also_in(squidpy="area_filled | in pixels"),
+    ),
+    shape_column(
         "perimeter_um",
         "um",
         "Length of the boundary, holes included",
@@ -78,24 +105,39 @@ SHAPE_COLUMNS: tuple[Column, ...] = (
         "pixel lines of one direction (Crofton, 4 directions)",
         (0, inf),
         ("long or ragged boundary", "short, smooth boundary"),
-        _CROFTON,
+        CROFTON,
         min_pixels=9,
-        laws=_laws(0.12),
+        resolution=(0.15, 0),
         kind="any",
+        peers=also_in(
+            histomicstk="Size.Perimeter | chain of boundary pixels, biased by up to 14 %",
+            cellprofiler="AreaShape_Perimeter | chain of boundary pixels, biased by up to 14 %",
+            sc_mtop="Perimeter | chain of boundary pixels",
+            squidpy="perimeter | chain of boundary pixels; perimeter_crofton coincides",
+            qupath="Length um | of the polygon",
+        ),
     ),
-    _column(
+    shape_column(
         "equivalent_diameter_um",
         "um",
         "Diameter of the disk of equal area",
         "2 * sqrt(A / pi)",
         (0, inf),
         ("large object", "small object"),
-        _RUSS,
+        RUSS,
         min_pixels=1,
-        laws=_laws(0.06),
+        resolution=(0.11, 0),
         undefined="",
+        peers=also_in(
+            histomicstk="Shape.EquivalentDiameter | in pixels",
+            cellprofiler="AreaShape_EquivalentDiameter | in pixels",
+            squidpy="equivalent_diameter_area | in pixels",
+        ),
     ),
-    _column(
+)
+
+AXIS_COLUMNS: tuple[Column, ...] = (
+    shape_column(
         "major_axis_um",
         "um",
         "Major axis of the ellipse of equal second moments",
@@ -103,257 +145,116 @@ SHAPE_COLUMNS: tuple[Column, ...] = (
         "(pixel centers + 1/12 px^2)",
         (0, inf),
         ("long object", "short object"),
-        "Haralick 1992, ISBN 0201108771",
+        _TEAGUE,
         min_pixels=9,
-        laws=_laws(0.1),
+        resolution=(0.17, 0),
+        peers=also_in(
+            histomicstk="Size.MajorAxisLength | in pixels, pixels as points",
+            cellprofiler="AreaShape_MajorAxisLength | in pixels, pixels as points",
+            sc_mtop="MajorAxisLength | in pixels, pixels as points",
+            squidpy="axis_major_length | in pixels, pixels as points",
+        ),
     ),
-    _column(
+    shape_column(
         "minor_axis_um",
         "um",
         "Minor axis of the ellipse of equal second moments",
         "4 * sqrt(l2)",
         (0, inf),
         ("broad object", "thin object"),
-        "Haralick 1992, ISBN 0201108771",
+        _TEAGUE,
         min_pixels=9,
-        laws=_laws(0.1),
+        resolution=(0.21, 0),
+        peers=also_in(
+            histomicstk="Size.MinorAxisLength | in pixels, pixels as points",
+            cellprofiler="AreaShape_MinorAxisLength | in pixels, pixels as points",
+            sc_mtop="MinorAxisLength | in pixels, pixels as points",
+            squidpy="axis_minor_length | in pixels, pixels as points",
+        ),
     ),
-    _column(
+    shape_column(
         "aspect_ratio",
         "1",
         "Elongation: major over minor axis",
         "sqrt(l1 / l2)",
         (1, inf),
         ("elongated, spindle-like", "round"),
-        _RUSS,
+        RUSS,
         min_pixels=30,
-        laws=_laws(0.13, grid=1e-6),
+        resolution=(0.34, 0),
+        grid=1e-6,
+        peers=also_in(
+            histomicstk="Shape.MinorMajorAxisRatio | reciprocal",
+            sc_mtop="Elongation | of the bounding box",
+        ),
     ),
-    _column(
+    shape_column(
         "eccentricity",
         "1",
         "Eccentricity of the ellipse of equal second moments",
         "sqrt(1 - l2 / l1)",
         (0, 1),
         ("elongated", "round"),
-        "Haralick 1992, ISBN 0201108771",
+        _TEAGUE,
         min_pixels=30,
-        laws=_laws(None, grid=1e-6),
+        resolution=(0, 0.56),
+        grid=1e-6,
+        peers=also_in(
+            histomicstk="Shape.Eccentricity | pixels as points",
+            cellprofiler="AreaShape_Eccentricity | pixels as points",
+            sc_mtop="Eccentricity | pixels as points",
+            squidpy="eccentricity | pixels as points",
+            qupath="Nucleus: Eccentricity | of the polygon",
+        ),
     ),
-    _column(
-        "convex_area_um2",
-        "um^2",
-        "Area of the convex hull, by pixel count",
-        "Ac = (pixel centers in or on the hull of the object's pixel centers, by Pick's theorem) "
-        "* mpp^2",
-        (0, inf),
-        ("large reach", "small reach"),
-        "Pick 1899; Russ 2011, doi:10.1201/b10720",
-        min_pixels=9,
-        laws=_laws(0.12),
-    ),
-    _column(
-        "solidity",
+    shape_column(
+        "roundness",
         "1",
-        "Share of the convex hull that the object fills; 1 for every digitized convex shape",
-        "A / Ac",
-        (0, 1),
-        ("convex, compact", "indented, branched or with holes"),
-        _RUSS,
+        "Area over that of the disk on the major axis: 1 for a disk; blind to a ragged edge",
+        "4 * A / (pi * major_axis^2)",
+        (0, 1.01),
+        ("round", "elongated, branched or with holes"),
+        RUSS,
         min_pixels=30,
-        laws=_laws(0.11),
-        kind="any",
+        resolution=(0.35, 0),
     ),
-    _column(
-        "convexity",
-        "1",
-        "Perimeter of the convex hull over the perimeter; both by Crofton in four directions",
-        "pi/4 * (E0 + E90 + (E45 + E135) / sqrt 2) / P, E = extent along one direction; may "
-        "exceed 1 slightly where a tip is one diagonal pixel wide",
-        (0, 1.2),
-        ("smooth boundary without indentations", "ragged boundary or holes"),
-        _RUSS,
-        min_pixels=30,
-        laws=_laws(0.05),
-        kind="any",
-        undefined=_PIECES,
-    ),
-    _column(
-        "extent",
-        "1",
-        "Share of the upright bounding box that the object fills",
-        "A / (box height * box width)",
-        (0, 1),
-        ("fills its box", "diagonal, curved or branched"),
-        _RUSS,
-        min_pixels=9,
-        laws=_laws(None),
-    ),
-    _column(
-        "feret_max_um",
+    shape_column(
+        "radius_max_um",
         "um",
-        "Largest caliper (Feret) diameter",
-        "(largest distance of two pixel centers + 1 px) * mpp",
+        "Radius of the largest inscribed disk",
+        "largest distance of a pixel center to the nearest one outside, minus 1/2 px",
         (0, inf),
-        ("long object", "short object"),
-        "Feret 1930; Russ 2011, doi:10.1201/b10720",
-        min_pixels=9,
-        laws=_laws(0.11),
+        ("thick object", "thin object"),
+        f"{_CELLPROFILER}; Meijster 2000, doi:10.1007/0-306-47025-X_36",
+        min_pixels=60,
+        resolution=(0.3, 0),
+        undefined=f"{LINE}, or its box is above 2^24 pixels",
+        peers=also_in(cellprofiler="AreaShape_MaximumRadius | in pixels, 1/2 px more"),
     ),
-    _column(
-        "feret_min_um",
+    shape_column(
+        "radius_mean_um",
         "um",
-        "Smallest caliper (Feret) diameter",
-        "(smallest width of the hull of pixel centers between parallels + 1 px) * mpp",
+        "Mean depth inside the object; a third of the radius for a disk",
+        "mean distance of the pixel centers to the nearest one outside, minus 1/2 px",
         (0, inf),
-        ("broad object", "thin object"),
-        "Feret 1930; Toussaint 1983 (rotating calipers)",
-        min_pixels=9,
-        laws=_laws(0.2),
-    ),
-    _column(
-        "circularity",
-        "1",
-        "Form factor: 1 for a disk (up to 1.03 at small sizes), less for any other shape",
-        "4 * pi * A / P^2, P by Crofton",
-        (0, 1.2),
-        ("round and smooth", "elongated, ragged or with holes"),
-        "Cox 1927, J Paleontology 1:179-183",
+        ("thick object", "thin or branched object"),
+        f"{_CELLPROFILER}; Meijster 2000, doi:10.1007/0-306-47025-X_36",
         min_pixels=30,
-        laws=_laws(0.17),
-        kind="any",
+        resolution=(0.26, 0),
+        undefined=f"{LINE}, or its box is above 2^24 pixels",
+        peers=also_in(cellprofiler="AreaShape_MeanRadius | in pixels, 1/2 px more"),
     ),
-    _column(
-        "irregularity",
-        "1",
-        "Irregularity as PathSegmentor defines it, perimeter by counting boundary pixels",
-        "1 - 4 * pi * A / B^2, A in pixels, B = object pixels with a 4-neighbor outside; a digital "
-        "disk has about -0.23, since a pixel count is shorter than the arc",
-        (-inf, 1),
-        ("ragged, elongated or with holes", "compact"),
-        "Chen 2025, arXiv:2506.20988, eq. 19",
-        min_pixels=30,
-        laws=_laws(None),
-        kind="any",
-    ),
-    _column(
-        "n_holes",
-        "count",
-        "Number of holes: 4-connected background that the object encloses",
-        "count of enclosed components; other objects inside count as background",
+    shape_column(
+        "radius_median_um",
+        "um",
+        "Median depth inside the object; 0.29 of the radius for a disk",
+        "median distance of the pixel centers to the nearest one outside, minus 1/2 px",
         (0, inf),
-        ("lumina, vacuoles or a porous mask", "filled"),
-        "Gray 1971, doi:10.1109/T-C.1971.223289",
-        min_pixels=9,
-        laws=_laws(None),
-        kind="any",
-        undefined="",
-    ),
-    _column(
-        "hole_share",
-        "1",
-        "Share of the filled object that is hole (luminal share of a gland)",
-        "H / (A + H), H = pixels of the holes",
-        (0, 1),
-        ("wide lumen", "filled"),
-        "Gray 1971, doi:10.1109/T-C.1971.223289",
-        min_pixels=9,
-        laws=_laws(None),
-        kind="any",
-        undefined="",
-    ),
-    _column(
-        "hu_1",
-        "1",
-        "First moment invariant of Hu: spread of the object about its center, scale-free",
-        "n20 + n02, n = central moments of pixel centers / A^2; 1 / (2 pi) = 0.159 for a disk",
-        (0, inf),
-        ("elongated, branched or hollow", "compact, disk-like"),
-        "Hu 1962, doi:10.1109/TIT.1962.1057692",
-        min_pixels=30,
-        laws=_laws(0.1),
-    ),
-    _column(
-        "hu_2",
-        "1",
-        "Second moment invariant of Hu: elongation, scale-free",
-        "(n20 - n02)^2 + 4 * n11^2",
-        (0, inf),
-        ("elongated", "equal in all directions"),
-        "Hu 1962, doi:10.1109/TIT.1962.1057692",
-        min_pixels=30,
-        laws=_laws(None, grid=1e-6),
-    ),
-    _column(
-        "hu_3",
-        "1",
-        "Third moment invariant of Hu: three-fold asymmetry, scale-free",
-        "(n30 - 3 * n12)^2 + (3 * n21 - n03)^2",
-        (0, inf),
-        ("triangular or lopsided", "symmetric under half a turn"),
-        "Hu 1962, doi:10.1109/TIT.1962.1057692",
-        min_pixels=30,
-        laws=_laws(None, grid=1e-6),
-    ),
-    _column(
-        "fourier_low",
-        "1",
-        "Coarse deviation of the outline from a circle (elongation excluded)",
-        "sqrt(sum |c(k)|^2, 2 <= |k| <= 4) / |c(1)|, c = Fourier coefficients of x + iy along the "
-        "outer contour by arc length",
-        (0, inf),
-        ("lobed or indented outline", "ellipse-like outline"),
-        _FOURIER,
-        min_pixels=60,
-        laws=_laws(None, grid=1e-6),
-        undefined=_PIECES,
-    ),
-    _column(
-        "fourier_high",
-        "1",
-        "Fine deviation of the outline from a circle",
-        "sqrt(sum |c(k)|^2, 5 <= |k| <= 10) / |c(1)|",
-        (0, inf),
-        ("ragged outline", "smooth outline"),
-        _FOURIER,
-        min_pixels=60,
-        laws=_laws(None, grid=1e-6),
-        undefined=_PIECES,
-    ),
-    _column(
-        "curvature_abs_mean_per_um",
-        "1/um",
-        "Mean absolute curvature of the outer contour, smoothed to 6 harmonics",
-        "mean over arc length of |k|, k = (x' y'' - y' x'') / (x'^2 + y'^2)^1.5; 1 / r for a disk",
-        (0, inf),
-        ("small or strongly bent", "large and smooth"),
-        _FOURIER,
+        ("thick object", "thin or branched object"),
+        f"{_CELLPROFILER}; Meijster 2000, doi:10.1007/0-306-47025-X_36",
         min_pixels=100,
-        laws=_laws(0.22, grid=0.02),
-        undefined=_PIECES,
-    ),
-    _column(
-        "curvature_sd_per_um",
-        "1/um",
-        "Standard deviation of the signed curvature along the outer contour, 6 harmonics",
-        "sd over arc length of k; 0 for a disk",
-        (0, inf),
-        ("corners, tips and indentations", "evenly bent"),
-        _FOURIER,
-        min_pixels=100,
-        laws=_laws(None, grid=0.02),
-        undefined=_PIECES,
-    ),
-    _column(
-        "concave_share",
-        "1",
-        "Share of the outer contour that bends inwards, 6 harmonics",
-        "arc length with k < 0 / arc length",
-        (0, 1),
-        ("lobed, indented or bean-shaped", "convex outline"),
-        _FOURIER,
-        min_pixels=100,
-        laws=_laws(None, grid=0.02),
-        undefined=_PIECES,
+        resolution=(0.34, 0),
+        undefined=f"{LINE}, or its box is above 2^24 pixels",
+        peers=also_in(cellprofiler="AreaShape_MedianRadius | in pixels, 1/2 px more"),
     ),
 )

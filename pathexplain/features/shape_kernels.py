@@ -40,6 +40,7 @@ RAW = (
     "feret_min",
     "n_holes",
     "hole_px",
+    "rectangle",
 )
 """Columns of the raw table of `scan_objects`, in order."""
 
@@ -160,7 +161,7 @@ def _hull(left, right, raw):  # type: ignore[no-untyped-def]  # numba infers
         edge_points += gcd(abs(hull[k, 0] - hull[j, 0]), abs(hull[k, 1] - hull[j, 1]))
     raw[16] = abs(twice)
     raw[17] = (abs(twice) + edge_points) // 2 + 1
-    raw[18], raw[19] = _feret(hull, n)
+    raw[18], raw[19], raw[22] = _feret(hull, n)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -180,21 +181,27 @@ def _push(hull, n, floor, y, x):  # type: ignore[no-untyped-def]  # numba infers
 
 @numba.njit(nogil=True, cache=True)
 def _feret(hull, n):  # type: ignore[no-untyped-def]  # numba infers
-    """Largest distance of two corners and smallest width between parallels, center to center."""
+    """Largest distance of two corners, smallest width between parallels, least rectangle.
+
+    Lengths are from pixel center to pixel center; the rectangle has 1 px more on both sides.
+    """
     largest = 0.0
-    smallest = np.inf
+    smallest = rectangle = np.inf
     for j in range(n):
         ey = hull[(j + 1) % n, 0] - hull[j, 0]
         ex = hull[(j + 1) % n, 1] - hull[j, 1]
         length = sqrt(ey * ey + ex * ex)
-        width = 0.0
+        width = low = high = 0.0
         for k in range(n):
             dy, dx = hull[k, 0] - hull[j, 0], hull[k, 1] - hull[j, 1]
             largest = max(largest, float(dy * dy + dx * dx))
             width = max(width, abs(float(dy * ex - dx * ey)))
+            along = float(dy * ey + dx * ex)
+            low, high = min(low, along), max(high, along)
         if length > 0:
             smallest = min(smallest, width / length)
-    return sqrt(largest), smallest
+            rectangle = min(rectangle, (width / length + 1) * ((high - low) / length + 1))
+    return sqrt(largest), smallest, rectangle
 
 
 @numba.njit(nogil=True, cache=True)

@@ -45,13 +45,18 @@ def assert_law(family, law, before, after, *, of=lambda label: label):
     """Hold every column that declares the law to its tolerance, NaN included."""
     assert {of(label) for label in before} == set(after)
     for j, column in enumerate(FAMILIES[family].columns):
-        tolerance = column.tolerance(law)
-        if tolerance is None:
+        declared = column.law(law)
+        if declared is None:
             continue
+        tolerance = declared.tolerance
         first = np.array([before[label][j] for label in before])
         second = np.array([after[of(label)][j] for label in before])
         np.testing.assert_allclose(
-            second, first, rtol=tolerance, atol=max(1e-9, tolerance * 1e-2), err_msg=column.name
+            second,
+            first,
+            rtol=tolerance,
+            atol=max(1e-9, tolerance * 1e-2, declared.absolute),
+            err_msg=column.name,
         )
 
 
@@ -128,7 +133,7 @@ def draw_smooth(form, mpp, *, side_um=80.0):
 
 
 FORMS = st.tuples(
-    st.floats(4, 20),
+    st.floats(2.5, 20),
     st.floats(1, 1.5),
     st.floats(0, np.pi),
     st.floats(0, 0.25),
@@ -139,15 +144,22 @@ FORMS = st.tuples(
 
 @pytest.mark.parametrize("family", declares("resolution"))
 @settings(SETTINGS, max_examples=60)
-@given(form=FORMS, mpp=st.sampled_from([0.5, 1.0]))
-def test_resolution(family, form, mpp):
-    coarse, fine = draw_smooth(form, mpp), draw_smooth(form, mpp / 2)
-    pixels = coarse.sum()
-    before, after = measured(fine, None, family, mpp / 2), measured(coarse, None, family, mpp)
-    for j, column in enumerate(FAMILIES[family].columns):
-        tolerance = column.tolerance("resolution")
-        if tolerance is not None and pixels >= max(LEAST_PIXELS, column.min_pixels):
-            assert after[1][j] == pytest.approx(before[1][j], rel=tolerance), column.name
+@given(form=FORMS)
+def test_resolution(family, form):
+    drawn = {mpp: draw_smooth(form, mpp) for mpp in (0.25, 0.5, 1.0)}
+    values = {mpp: measured(labels, None, family, mpp)[1] for mpp, labels in drawn.items()}
+    for fine, coarse in ((0.25, 0.5), (0.5, 1.0), (0.25, 1.0)):
+        pixels = drawn[coarse].sum()
+        for j, column in enumerate(FAMILIES[family].columns):
+            law = column.law("resolution")
+            if law is not None and pixels >= max(LEAST_PIXELS, column.min_pixels):
+                allowed = law.tolerance * abs(values[fine][j]) + law.absolute
+                moved = abs(values[coarse][j] - values[fine][j])
+                assert moved <= allowed, (column.name, fine, coarse)
+
+
+def test_every_shape_feature_states_how_far_it_moves_across_resolutions():
+    assert all(column.law("resolution") for column in FAMILIES["shape"].columns)
 
 
 def test_every_law_is_tested_and_every_column_has_laws():
