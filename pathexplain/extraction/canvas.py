@@ -1,18 +1,23 @@
-"""Slide-wide pixels and label images at the working resolution, kept on disk, painted by tiles.
+"""A slide's prompts on their way from tiles to objects: painted, measured, joined, numbered.
 
-Not for segmenting or measuring. Every plane is a memory map in a folder that the caller removes,
-so that what stays in memory is what the operating system caches.
+Not for segmenting. What is slide-wide lies on disk, in a folder that the caller removes.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import ndimage
 
 from pathexplain.errors import SegmentationError
-from pathexplain.extraction.ownership import InstancePainter, NumberedPainter
+from pathexplain.extraction.closing import close_labels
+from pathexplain.extraction.joined import measure_joined
+from pathexplain.extraction.measuring import Measuring, Window
+from pathexplain.extraction.ownership import InstancePainter, NumberedPainter, RegionPainter
+from pathexplain.extraction.plane import SparsePlane
+from pathexplain.extraction.spool import ObjectSpool
+from pathexplain.features.registry import FAMILIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,31 +25,43 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from pathexplain.extraction.closing import Closed, Coverage
+    from pathexplain.extraction.ownership import Owned
+    from pathexplain.extraction.spool import SpooledObjects
     from pathexplain.prompts import Prompt
     from pathexplain.segmentor.segmentation import Segmentation
-    from pathexplain.slides import TileWindow
+    from pathexplain.slides import TileWindow, Tissue
 
-__all__ = ["SlideCanvas"]
+__all__ = ["Layer", "SlideCanvas"]
 
-Kind = TypeVar("Kind", bound=np.generic)
-
-STRIP_ROWS = 1024
 WHITE = 255
-EIGHT_CONNECTED = np.ones((3, 3), bool)
+MARGIN_UM = 4.0
+"""What is looked at around an object; an object closer to the end of a window counts as cut."""
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One prompt, finished."""
+
+    closed: Closed
+    objects: SpooledObjects
+    n_pieces: int
 
 
 class SlideCanvas:
-    """Pixels and one label plane a prompt, over a whole slide.
+    """Takes tiles, gives objects.
 
     Parameters
     ----------
     folder : Path
-        Existing folder for the memory maps.
+        Existing folder for planes and rows.
     shape : (int, int)
         Height and width at the working resolution, pixels.
     mpp : float
         Working resolution, µm per pixel.
     prompts : sequence of Prompt
+    families : sequence of str
+        Families of single objects to measure.
     tiles : sequence of TileWindow
         Tiles that will be painted.
     numbered : sequence of bool, optional
@@ -59,6 +76,7 @@ class SlideCanvas:
         shape: tuple[int, int],
         mpp: float,
         prompts: Sequence[Prompt],
+        families: Sequence[str],
         tiles: Sequence[TileWindow],
         numbered: Sequence[bool] = (),
     ) -> None:
@@ -66,34 +84,26 @@ class SlideCanvas:
         self.mpp = mpp
         self.prompts = tuple(prompts)
         self._folder = folder
-        self.pixels = self._plane("pixels", np.dtype(np.uint8), (*shape, 3))
-        self._labels = [
-            self._plane(f"labels_{index}", np.dtype(np.int32), shape)
-            for index in range(len(self.prompts))
-        ]
-        self._masks = {
-            index: self._plane(f"mask_{index}", np.dtype(np.uint8), shape)
+        self._margin_px = int(np.ceil(MARGIN_UM / mpp))
+        self._pixels = SparsePlane(
+            folder / "pixels", shape=(*shape, 3), dtype=np.uint8, fill=WHITE, compressed=False
+        )
+        self._layers = [
+            _Painting(
+                prompt,
+                folder / f"{index}",
+                canvas=self,
+                families=tuple(families),
+                tiles=tiles,
+                is_numbered=index < len(numbered) and numbered[index],
+            )
             for index, prompt in enumerate(self.prompts)
-            if prompt.kind == "region"
-        }
-        counted = [i for i, prompt in enumerate(self.prompts) if prompt.kind == "instances"]
-        known = {index for index, is_known in enumerate(numbered) if is_known}
-        self._painters = {
-            index: InstancePainter(self._labels[index], tiles=tiles)
-            for index in counted
-            if index not in known
-        }
-        self._numbered = {
-            index: NumberedPainter(self._labels[index]) for index in counted if index in known
-        }
+        ]
 
-    def _plane(self, name: str, dtype: np.dtype[Kind], shape: tuple[int, ...]) -> NDArray[Kind]:
-        """Make a plane of zeros on disk."""
-        return np.memmap(self._folder / f"{name}.raw", dtype=dtype, mode="w+", shape=shape)
-
-    def paint_glass(self, tile: TileWindow) -> None:
-        """Fill the core of a tile without tissue with white, as its pixels are not read."""
-        self.pixels[tile.core_y0 : tile.core_y1, tile.core_x0 : tile.core_x1] = WHITE
+    @property
+    def margin_px(self) -> int:
+        """How far around an object is looked at."""
+        return self._margin_px
 
     def paint(
         self, tile: TileWindow, pixels: NDArray[np.uint8], segmentation: Segmentation
@@ -103,42 +113,119 @@ class SlideCanvas:
             slice(tile.core_y0 - tile.y0, tile.core_y1 - tile.y0),
             slice(tile.core_x0 - tile.x0, tile.core_x1 - tile.x0),
         )
-        here = slice(tile.core_y0, tile.core_y1), slice(tile.core_x0, tile.core_x1)
-        self.pixels[here] = pixels[core]
-        masks = segmentation.masks if self._masks else None
-        for index in range(len(self.prompts)):
-            if index in self._painters:
-                self._painters[index].paint(tile, segmentation.instances(index))
-            elif index in self._numbered:
-                self._numbered[index].paint(tile, _known_objects(segmentation, index))
-            elif masks is not None:
-                self._masks[index][here] = masks[index][core]
+        self._pixels.write(tile.core_y0, tile.core_x0, pixels[core])
+        for index, layer in enumerate(self._layers):
+            layer.paint(tile, pixels, segmentation, index)
 
-    def finish(self, index: int) -> tuple[NDArray[np.int32], int]:
-        """Close the label plane of one prompt.
+    def finish(self, tissue: Tissue, *, spatial: bool) -> tuple[tuple[Layer, ...], Coverage]:
+        """Join, measure and number what the tiles painted.
+
+        Parameters
+        ----------
+        tissue : Tissue
+        spatial : bool
+            Whether features of several objects are wanted, which need edges.
 
         Returns
         -------
-        labels : (H, W) int32
-            Objects are 1..N without gaps, those under the prompt's least area dropped. Regions
-            are the 8-connected components over the whole slide.
-        n_pieces : int
-            Pieces of objects larger than a window, which were joined along seams.
+        layers : tuple of Layer
+            Objects are 1..N without gaps, those under their prompt's least area dropped.
+        coverage : Coverage
         """
-        labels = self._labels[index]
-        prompt = self.prompts[index]
-        n_pieces = 0
+        finished = [layer.finish(self._pixels) for layer in self._layers]
+        closed, coverage = close_labels(
+            [layer.plane for layer in self._layers],
+            [target for _, target in finished],
+            [self._folder / "labels" / prompt.name for prompt in self.prompts],
+            tissue=tissue,
+            mpp=self.mpp,
+            spatial=spatial,
+        )
+        return tuple(
+            Layer(each, objects, layer.painter.n_pieces)
+            for each, (objects, _), layer in zip(closed, finished, self._layers, strict=True)
+        ), coverage
+
+
+class _Painting:
+    """One prompt while tiles come in."""
+
+    def __init__(
+        self,
+        prompt: Prompt,
+        folder: Path,
+        *,
+        canvas: SlideCanvas,
+        families: tuple[str, ...],
+        tiles: Sequence[TileWindow],
+        is_numbered: bool,
+    ) -> None:
+        folder.mkdir()
+        self.prompt = prompt
+        self.plane = SparsePlane(folder / "painted", shape=canvas.shape, dtype=np.int32)
+        self._least_px = prompt.min_area_um2 / canvas.mpp**2
+        self._margin_px = canvas.margin_px
+        self._measuring = Measuring(canvas.mpp, families, prompt.kind, canvas.shape)
+        names = tuple(name for family in families for name in FAMILIES[family].names)
+        self._spool = ObjectSpool(folder / "objects.parquet", names)
+        self.painter: InstancePainter | NumberedPainter | RegionPainter
         if prompt.kind == "region":
-            n_labels = ndimage.label(self._masks[index], EIGHT_CONNECTED, output=labels)
-            target = np.arange(n_labels + 1, dtype=np.int32)
-        elif index in self._numbered:
-            target = self._numbered[index].merged_labels()
+            self.painter = RegionPainter(self.plane)
+        elif is_numbered:
+            self.painter = NumberedPainter(self.plane)
         else:
-            target = self._painters[index].merged_labels()
-            n_pieces = self._painters[index].n_pieces
-        least_px = prompt.min_area_um2 / self.mpp**2
-        _renumber(labels, _kept(target, _areas(labels, len(target)), least_px))
-        return labels, n_pieces
+            self.painter = InstancePainter(
+                self.plane, tiles=tiles, least_px=self._least_px, margin_px=canvas.margin_px
+            )
+
+    def paint(
+        self,
+        tile: TileWindow,
+        pixels: NDArray[np.uint8],
+        segmentation: Segmentation,
+        index: int,
+    ) -> None:
+        """Paint one tile, and measure what is whole in it."""
+        owned: Owned | None
+        if isinstance(self.painter, RegionPainter):
+            owned = self.painter.paint(tile, segmentation.mask(index))
+        elif isinstance(self.painter, NumberedPainter):
+            owned = self.painter.paint(tile, _known_objects(segmentation, index))
+        else:
+            owned = self.painter.paint(tile, segmentation.instances(index))
+        if owned is not None:
+            window = Window(owned.window, pixels, (tile.y0, tile.x0))
+            self._spool.add(self._measuring(window, owned.ids, owned.labels))
+
+    def finish(self, pixels: SparsePlane) -> tuple[SpooledObjects, NDArray[np.int32]]:
+        """Measure what was joined; return all objects, and the final label of painted ones."""
+        self.painter.finish()
+        groups = self.painter.book.groups()
+        n = len(groups.root)
+        kept = (groups.area_px > 0) & (groups.area_px >= self._least_px)
+        is_root = groups.root == np.arange(n)
+        measured = self._spool.label
+        is_measured = np.zeros(n, bool)
+        is_measured[measured] = True
+        is_done = is_measured & groups.is_single & kept
+        row_kept = is_done[measured]
+        open_roots = np.flatnonzero(is_root & kept & ~is_done).astype(np.int32)
+        for rows in measure_joined(
+            open_roots,
+            groups,
+            kept=kept[groups.root],
+            labels=self.plane,
+            pixels=pixels,
+            measuring=self._measuring,
+            margin_px=self._margin_px,
+        ):
+            self._spool.add(rows)
+        row_label = self._spool.label
+        row_kept = np.concatenate([row_kept, np.ones(len(row_label) - len(row_kept), bool)])
+        number = np.zeros(n, np.int32)
+        number[row_label[row_kept]] = np.arange(1, row_kept.sum() + 1)
+        objects = self._spool.close(row_kept, groups.area_px[row_label], self.prompt.kind)
+        return objects, number[groups.root]
 
 
 def _known_objects(segmentation: Segmentation, index: int) -> NDArray[np.integer[Any]]:
@@ -149,29 +236,3 @@ def _known_objects(segmentation: Segmentation, index: int) -> NDArray[np.integer
         message = f"the segmentor numbers the objects of prompt {name!r} but returned none"
         raise SegmentationError(message, prompt=name)
     return objects
-
-
-def _areas(labels: NDArray[np.int32], n_labels: int) -> NDArray[np.int64]:
-    """Pixels of every label, counted strip by strip."""
-    areas = np.zeros(n_labels, np.int64)
-    for top in range(0, labels.shape[0], STRIP_ROWS):
-        areas += np.bincount(labels[top : top + STRIP_ROWS].ravel(), minlength=n_labels)
-    return areas
-
-
-def _kept(
-    target: NDArray[np.int32], areas: NDArray[np.int64], least_px: float
-) -> NDArray[np.int32]:
-    """Give painted labels their final number 1..N; 0 for background and for objects too small."""
-    total = np.bincount(target, weights=areas, minlength=len(target))
-    keep = (total > 0) & (total >= least_px)
-    keep[0] = False
-    numbers = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
-    return np.asarray(numbers[target], np.int32)
-
-
-def _renumber(labels: NDArray[np.int32], target: NDArray[np.int32]) -> None:
-    """Replace every label by its target, strip by strip, in place."""
-    for top in range(0, labels.shape[0], STRIP_ROWS):
-        strip = labels[top : top + STRIP_ROWS]
-        strip[...] = target[strip]

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
-from scipy import ndimage
+
+from pathexplain.features.objects import view_objects
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["trace_outlines"]
+__all__ = ["outlines_of", "trace_outlines"]
 
 # Steps (y, x) in the order of right turns: right, down, left, up.
 _STEP_Y = np.array([0, 1, 0, -1])
@@ -47,61 +48,124 @@ def trace_outlines(labels: NDArray[np.int32], *, mpp: float) -> dict[int, Any]:
     >>> outline.area, len(outline.interiors), outline.bounds
     (2.0, 1, (0.5, 0.5, 2.0, 2.0))
     """
-    outlines = {}
-    for label, window in enumerate(ndimage.find_objects(labels), start=1):
-        if window is None:
-            continue
-        corners, lengths = _trace(np.asarray(labels[window]) == label)
-        offset = np.array([window[1].start, window[0].start])
-        rings = np.split((corners + offset) * mpp, np.cumsum(lengths)[:-1])
-        outlines[label] = _assemble([part for ring in rings for part in _simple_rings(ring)])
-    return outlines
+    view = view_objects(labels, mpp=mpp)
+    polygons = outlines_of(view.labels, view.target, view.box, mpp=mpp)
+    return dict(zip(view.label.tolist(), polygons, strict=True))
 
 
-@numba.njit(cache=True)
-def _trace(  # noqa: C901 - one walk around a mask, as one kernel
-    mask: NDArray[np.bool_],
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Corners (x, y) of all boundary rings of `mask`, one after another, and their lengths.
+def outlines_of(
+    labels: NDArray[np.int32],
+    ids: NDArray[np.int64],
+    box: NDArray[np.int64],
+    *,
+    mpp: float,
+    origin_px: tuple[int, int] = (0, 0),
+) -> NDArray[Any]:
+    """Polygons of some objects of a label image.
 
-    Every ring runs with the object on its right, so outer rings and holes turn opposite ways.
+    Parameters
+    ----------
+    labels : (H, W) int32
+    ids : (n,) int64
+        The objects wanted.
+    box : (n, 4) int64
+        Their boxes y0, x0, y1, x1, half open.
+    mpp : float
+        µm per pixel, > 0.
+    origin_px : (int, int)
+        (y, x) of the image's top left pixel on the slide.
+
+    Returns
+    -------
+    (n,) object
+        shapely Polygon or MultiPolygon, in µm on the slide.
     """
-    height, width = mask.shape
-    padded = np.zeros((height + 2, width + 2), np.bool_)
-    padded[1:-1, 1:-1] = mask
-    done = np.zeros((height + 1, width + 1), np.bool_)
-    corners = np.empty((256, 2), np.int64)
-    lengths = np.empty(8, np.int64)
+    import shapely
+
+    out = np.empty(len(ids), object)
+    if not len(ids):
+        return out
+    corners, ring_stop, ring_owner, is_simple = _trace(labels, ids, box)
+    points = (corners + np.array([origin_px[1], origin_px[0]])) * mpp
+    ring_of = np.repeat(ring_owner, np.diff(ring_stop, prepend=0))
+    plain = is_simple[ring_of]
+    if plain.any():
+        # Rings of simple objects are one an object, so their owners number the polygons.
+        owners, first = np.unique(ring_of[plain], return_inverse=True)
+        rings = shapely.linearrings(points[plain], indices=first)
+        out[owners] = shapely.polygons(rings)
+    pieces = np.split(points, ring_stop[:-1])
+    for owner in np.flatnonzero(~is_simple):
+        own = [pieces[ring] for ring in np.flatnonzero(ring_owner == owner)]
+        out[owner] = _assemble([part for ring in own for part in _simple_rings(ring)])
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _trace(  # noqa: C901, PLR0912 - one walk around each mask, as one kernel
+    labels: NDArray[np.int32], ids: NDArray[np.int64], box: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Corners (x, y) of all rings, one after another; where each ring stops, and whose it is.
+
+    Every ring runs with the object on its right, so outer rings and holes turn opposite ways. An
+    object is simple where it has one ring that passes no point twice.
+    """
+    corners = np.empty((1024, 2), np.int64)
+    ring_stop = np.empty(256, np.int64)
+    ring_owner = np.empty(256, np.int64)
+    is_simple = np.ones(len(ids), np.bool_)
     n_corners = 0
     n_rings = 0
-    for row in range(height):
-        for column in range(width):
-            is_top_edge = padded[row + 1, column + 1] and not padded[row, column + 1]
-            if not is_top_edge or done[row, column]:
-                continue
-            first = n_corners
-            y, x, heading = row, column, 0
-            while not (heading == 0 and done[y, x]):
-                if heading == 0:
-                    done[y, x] = True
-                y += _STEP_Y[heading]
-                x += _STEP_X[heading]
-                turn = _turn(padded, y, x, heading)
-                if turn != 0:
-                    if n_corners == len(corners):
-                        corners = np.concatenate((corners, corners))
-                    corners[n_corners, 0] = x
-                    corners[n_corners, 1] = y
-                    n_corners += 1
-                heading = (heading + turn) % 4
-            if n_rings == len(lengths):
-                lengths = np.concatenate((lengths, lengths))
-            lengths[n_rings] = n_corners - first
-            n_rings += 1
-    return corners[:n_corners].copy(), lengths[:n_rings].copy()
+    for k in range(len(ids)):
+        y0, x0, y1, x1 = box[k]
+        height, width = y1 - y0, x1 - x0
+        padded = np.zeros((height + 2, width + 2), np.bool_)
+        for y in range(height):
+            for x in range(width):
+                padded[y + 1, x + 1] = labels[y0 + y, x0 + x] == ids[k]
+        done = np.zeros((height + 1, width + 1), np.bool_)
+        first_ring = n_rings
+        for row in range(height):
+            for column in range(width):
+                is_top_edge = padded[row + 1, column + 1] and not padded[row, column + 1]
+                if not is_top_edge or done[row, column]:
+                    continue
+                y, x, heading = row, column, 0
+                while not (heading == 0 and done[y, x]):
+                    if heading == 0:
+                        done[y, x] = True
+                    y += _STEP_Y[heading]
+                    x += _STEP_X[heading]
+                    turn = _turn(padded, y, x, heading)
+                    if turn != 0:
+                        if n_corners == len(corners):
+                            corners = np.concatenate((corners, corners))
+                        corners[n_corners, 0] = x0 + x
+                        corners[n_corners, 1] = y0 + y
+                        n_corners += 1
+                        if (
+                            padded[y, x] == padded[y + 1, x + 1]
+                            and padded[y, x + 1] == (padded[y + 1, x])
+                        ):
+                            is_simple[k] = False
+                    heading = (heading + turn) % 4
+                if n_rings == len(ring_stop):
+                    ring_stop = np.concatenate((ring_stop, ring_stop))
+                    ring_owner = np.concatenate((ring_owner, ring_owner))
+                ring_stop[n_rings] = n_corners
+                ring_owner[n_rings] = k
+                n_rings += 1
+        if n_rings - first_ring > 1:
+            is_simple[k] = False
+    return (
+        corners[:n_corners].copy(),
+        ring_stop[:n_rings].copy(),
+        ring_owner[:n_rings].copy(),
+        is_simple,
+    )
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _turn(padded: NDArray[np.bool_], y: int, x: int, heading: int) -> int:
     """1 right, -1 left, 0 straight on, for a walk with the object on its right.
 

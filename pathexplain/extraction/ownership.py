@@ -1,10 +1,9 @@
 """Objects across tiles: which tile paints an object, and which pieces are one object.
 
-Not for regions, whose pieces are joined by connected components over the whole slide (`canvas`).
-
 An object that lies whole in the window of the tile whose core holds its centroid is painted whole
-by that tile. A larger one is painted piece by piece, each tile its core, and the pieces that meet
-along a seam become one object. Either way an object is counted once and measured whole.
+by that tile, and can be measured there. A larger one is painted piece by piece, each tile its core,
+and the pieces that meet along a seam become one object, as do those of a region. Either way an
+object is counted once and measured whole.
 """
 
 from __future__ import annotations
@@ -14,146 +13,137 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy import ndimage
 
+from pathexplain.extraction.label_book import LabelBook
+from pathexplain.extraction.painting import count_taken, fill_free, keep_painted
+from pathexplain.features.objects import view_objects
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
+    from pathexplain.extraction.plane import SparsePlane
+    from pathexplain.features.objects import ObjectView
     from pathexplain.slides import TileWindow
 
-__all__ = ["InstancePainter", "NumberedPainter"]
+__all__ = ["InstancePainter", "NumberedPainter", "Owned", "RegionPainter"]
 
 # A piece belongs to what is already painted where that covers more than half of it.
 MAJORITY = 0.5
 # Two pieces are one object where they share half of the shorter one's contact with the seam,
 # or more.
 SEAM_SHARE = 0.5
+EIGHT_CONNECTED = np.ones((3, 3), bool)
 
 
-class _Objects(NamedTuple):
-    """Objects of one tile: boxes and centroids in slide pixels, index 0 is label 1."""
+class Owned(NamedTuple):
+    """What a tile may measure at once: a label image of its window, and whose labels those are.
 
-    box: NDArray[np.int64]
-    centroid: NDArray[np.float64]
-
-
-class NumberedPainter:
-    """Paints objects whose numbers hold over the whole slide: each tile its core, nothing to join.
-
-    Parameters
-    ----------
-    canvas : (H, W) int32
-        Zeros to begin with; changed in place. May be a memory map.
-
-    Examples
-    --------
-    >>> from pathexplain.slides import tile_grid
-    >>> painter = NumberedPainter(np.zeros((2, 4), np.int32))
-    >>> for tile in tile_grid((2, 4), core_px=2, halo_px=0):
-    ...     painter.paint(tile, np.array([[70, 70], [0, 9]]))
-    >>> painter.canvas.tolist()
-    [[2, 2, 2, 2], [0, 1, 0, 1]]
+    `ids` (m,) are numbers in `window` (h, w) int32, `labels` (m,) int32 the painted ones. Further
+    numbers in the window are other objects.
     """
 
-    def __init__(self, canvas: NDArray[np.int32]) -> None:
-        self.canvas = canvas
-        self._labels: dict[int, int] = {0: 0}
-
-    def paint(self, tile: TileWindow, objects: NDArray[np.integer[Any]]) -> None:
-        """Paint the core of `tile` from numbers `(height, width)`, 0 for background."""
-        rows = slice(tile.core_y0 - tile.y0, tile.core_y1 - tile.y0)
-        columns = slice(tile.core_x0 - tile.x0, tile.core_x1 - tile.x0)
-        numbers, places = np.unique(objects[rows, columns], return_inverse=True)
-        new = [self._labels.setdefault(n, len(self._labels)) for n in numbers.tolist()]
-        self.canvas[tile.core_y0 : tile.core_y1, tile.core_x0 : tile.core_x1] = np.array(
-            new, np.int32
-        )[places].reshape(tile.core_y1 - tile.core_y0, -1)
-
-    def merged_labels(self) -> NDArray[np.int32]:
-        """Return the final label of every painted label: its own."""
-        return np.arange(len(self._labels), dtype=np.int32)
+    window: NDArray[np.int32]
+    ids: NDArray[np.int64]
+    labels: NDArray[np.int32]
 
 
 class InstancePainter:
-    """Paints the instances of one prompt, tile by tile, into one slide-wide label image.
+    """Paints the instances of one prompt, tile by tile.
 
     Parameters
     ----------
-    canvas : (H, W) int32
-        Zeros to begin with; changed in place. May be a memory map.
+    plane : SparsePlane
+        Labels of the slide, zeros to begin with.
     tiles : sequence of TileWindow
         The tiles that will be painted; tiles without tissue are left out.
-
-    Examples
-    --------
-    >>> from pathexplain.slides import tile_grid
-    >>> tiles = tile_grid((40, 80), core_px=40, halo_px=10)
-    >>> truth = np.zeros((40, 80), np.int32)
-    >>> truth[10:20, 35:48] = 1
-    >>> painter = InstancePainter(np.zeros((40, 80), np.int32), tiles=tiles)
-    >>> for tile in tiles:
-    ...     painter.paint(tile, truth[:, tile.x0 : tile.x0 + tile.width].copy())
-    >>> int((painter.canvas > 0).sum()), painter.merged_labels()
-    (130, array([0, 1], dtype=int32))
+    least_px : float
+        Objects of fewer pixels are painted but not handed out for measuring.
+    margin_px : int
+        An object closer than this to the end of a window counts as cut, so that what is measured
+        around objects is there.
     """
 
-    def __init__(self, canvas: NDArray[np.int32], *, tiles: Sequence[TileWindow]) -> None:
-        self.canvas = canvas
+    def __init__(
+        self,
+        plane: SparsePlane,
+        *,
+        tiles: Sequence[TileWindow],
+        least_px: float = 0.0,
+        margin_px: int = 0,
+    ) -> None:
+        self.book = LabelBook()
+        self._plane = plane
+        self._least_px = least_px
+        self._margin_px = margin_px
         self._tiles = {(tile.core_y0, tile.core_x0): tile for tile in tiles}
         self._core_y0 = np.unique([tile.core_y0 for tile in tiles])
         self._core_x0 = np.unique([tile.core_x0 for tile in tiles])
-        self._n_labels = 0
         self._pieces: set[int] = set()
+        self._with_pieces: list[TileWindow] = []
 
     @property
     def n_pieces(self) -> int:
         """Pieces of objects that no single window held whole."""
         return len(self._pieces)
 
-    def paint(self, tile: TileWindow, objects: NDArray[np.int32]) -> None:
+    def paint(self, tile: TileWindow, objects: NDArray[np.int32]) -> Owned | None:
         """Paint what `tile` owns of its own label image `(height, width) int32`, 1..N."""
-        if not objects.any():
-            return
-        whole, piece = self._classify(tile, objects)
-        top, left = tile.y0, tile.x0
-        window = self.canvas[top : top + tile.height, left : left + tile.width]
-        core = (
-            slice(tile.core_y0 - top, tile.core_y1 - top),
-            slice(tile.core_x0 - left, tile.core_x1 - left),
-        )
-        self._paint_pieces(objects[core], window[core], piece)
-        self._paint_whole(objects, window, whole)
+        view = view_objects(objects, mpp=1.0)
+        if not view.n:
+            return None
+        whole, piece = self._classify(tile, view)
+        y1, x1 = tile.y0 + tile.height, tile.x0 + tile.width
+        window = self._plane.read(tile.y0, tile.x0, y1, x1)
+        if piece.any():
+            self._paint_pieces(tile, view, window, piece)
+        labels = self._paint_whole(tile, view, window, whole)
+        self._plane.write(tile.y0, tile.x0, window)
+        return self._owned(tile, view, window, labels)
 
-    def merged_labels(self) -> NDArray[np.int32]:
-        """Return the final label of every painted label, `(n + 1,) int32`.
-
-        Pieces of one object share one label.
-        """
-        parent = np.arange(self._n_labels + 1, dtype=np.int32)
-        for one, other in self._seam_pairs():
-            root, child = sorted((_root(parent, one), _root(parent, other)))
-            parent[child] = root
-        return np.array([_root(parent, label) for label in range(len(parent))], np.int32)
+    def finish(self) -> None:
+        """Join the pieces that meet along seams; every tile is painted."""
+        height, width = self._plane.shape
+        for tile in self._with_pieces:
+            y0, x0, y1, x1 = tile.core_y0, tile.core_x0, tile.core_y1, tile.core_x1
+            for seam in (y0, y1):
+                if 0 < seam < height:
+                    strip = self._plane.read(seam - 1, x0, seam + 1, x1)
+                    self._join(strip[0], strip[1])
+            for seam in (x0, x1):
+                if 0 < seam < width:
+                    strip = self._plane.read(y0, seam - 1, y1, seam + 1)
+                    self._join(strip[:, 0], strip[:, 1])
 
     def _classify(
-        self, tile: TileWindow, objects: NDArray[np.int32]
+        self, tile: TileWindow, view: ObjectView
     ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Say for every label 0..N whether the tile paints it whole, or its piece in the core."""
-        found = _measure(tile, objects)
-        n_objects = len(found.box)
-        whole = np.zeros(n_objects + 1, bool)
-        piece = np.zeros(n_objects + 1, bool)
-        for index in range(n_objects):
-            box = found.box[index]
-            if _is_cut(box, tile, self.canvas.shape):
-                piece[index + 1] = True
+        """Say for every number whether the tile paints it whole, or its piece in the core."""
+        box = view.box + np.array([tile.y0, tile.x0, tile.y0, tile.x0])
+        center = view.centroid_px + np.array([tile.y0 + 0.5, tile.x0 + 0.5])
+        is_cut = self._is_cut(box, tile)
+        whole, piece = ~is_cut, is_cut.copy()
+        owners = [self._tile_at(y, x) for y, x in center]
+        for index, owner in enumerate(owners):
+            if owner is None or owner == tile or is_cut[index]:
                 continue
-            owner = self._tile_at(*found.centroid[index])
-            if owner is None or owner == tile:
-                whole[index + 1] = True
-            elif _is_cut(box, owner, self.canvas.shape):
-                piece[index + 1] = True
-        return whole, piece
+            whole[index] = False
+            piece[index] = self._is_cut(box[index : index + 1], owner)[0]
+        size = int(view.target[-1]) + 1
+        flags = np.zeros((2, size), bool)
+        flags[0, view.target], flags[1, view.target] = whole, piece
+        return flags[0], flags[1]
+
+    def _is_cut(self, box: NDArray[np.int64], tile: TileWindow) -> NDArray[np.bool_]:
+        """Whether boxes reach a side of the tile's window that is not a side of the slide."""
+        bottom, right = tile.y0 + tile.height, tile.x0 + tile.width
+        margin = self._margin_px
+        return np.asarray(
+            ((box[:, 0] <= tile.y0 + margin) & (tile.y0 > 0))
+            | ((box[:, 1] <= tile.x0 + margin) & (tile.x0 > 0))
+            | ((box[:, 2] >= bottom - margin) & (bottom < self._plane.shape[0]))
+            | ((box[:, 3] >= right - margin) & (right < self._plane.shape[1]))
+        )
 
     def _tile_at(self, y: float, x: float) -> TileWindow | None:
         """Tile whose core holds the point; None where no tissue is, so no tile."""
@@ -165,65 +155,70 @@ class InstancePainter:
         return tile if tile is not None and tile.owns(y, x) else None
 
     def _paint_whole(
-        self, objects: NDArray[np.int32], window: NDArray[np.int32], whole: NDArray[np.bool_]
-    ) -> None:
+        self,
+        tile: TileWindow,
+        view: ObjectView,
+        window: NDArray[np.int32],
+        whole: NDArray[np.bool_],
+    ) -> NDArray[np.int32]:
         """Paint owned objects where nothing is painted; skip what a neighbor already painted."""
-        area = np.bincount(objects.ravel(), minlength=len(whole))
-        taken = np.bincount(objects[window > 0], minlength=len(whole))
-        keep = whole & (taken <= MAJORITY * area)
-        keep[0] = False
-        self._fill(objects, window, self._new_labels(keep))
-
-    def _paint_pieces(
-        self, objects: NDArray[np.int32], window: NDArray[np.int32], piece: NDArray[np.bool_]
-    ) -> None:
-        """Paint the core's part of large objects, under the label that covers most of it."""
-        area = np.bincount(objects.ravel(), minlength=len(piece))
-        keep = piece & (area > 0)
-        labels = np.zeros(len(piece), np.int32)
-        for label in np.flatnonzero(keep):
-            under = window[objects == label]
-            painted, counts = np.unique(under[under > 0], return_counts=True)
-            if counts.size and counts.max() > MAJORITY * under.size:
-                labels[label] = painted[np.argmax(counts)]
-                keep[label] = False
-        new = self._new_labels(keep)
-        self._pieces.update(new[new > 0].tolist())
-        self._fill(objects, window, np.where(keep, new, labels))
-
-    def _new_labels(self, keep: NDArray[np.bool_]) -> NDArray[np.int32]:
-        """Fresh slide-wide labels for the kept labels of a tile, 0 for the others."""
-        labels = np.where(keep, self._n_labels + np.cumsum(keep), 0).astype(np.int32)
-        self._n_labels += int(keep.sum())
+        taken = count_taken(view.labels, window, len(whole))[view.target]
+        keep = whole[view.target] & (taken <= MAJORITY * view.area_px)
+        labels = np.zeros(len(whole), np.int32)
+        offset = np.array([tile.y0, tile.x0, tile.y0, tile.x0])
+        labels[view.target[keep]] = self.book.add(
+            (view.area_px - taken)[keep], view.box[keep] + offset
+        )
+        fill_free(view.labels, window, labels)
         return labels
 
-    @staticmethod
-    def _fill(
-        objects: NDArray[np.int32], window: NDArray[np.int32], labels: NDArray[np.int32]
+    def _paint_pieces(
+        self,
+        tile: TileWindow,
+        view: ObjectView,
+        window: NDArray[np.int32],
+        piece: NDArray[np.bool_],
     ) -> None:
-        """Write `labels` of `objects` into the background of `window`."""
-        new = labels[objects]
-        free = (new > 0) & (window == 0)
-        window[free] = new[free]
+        """Paint the core's part of large objects, under the label that covers most of it."""
+        core = _core(tile)
+        objects, under = view.labels[core], window[core]
+        parts = view_objects(np.where(piece[objects], objects, 0), mpp=1.0)
+        labels = np.zeros(len(piece), np.int32)
+        offset = np.array([tile.core_y0, tile.core_x0, tile.core_y0, tile.core_x0])
+        for number, area, box in zip(parts.label, parts.area_px, parts.box, strict=True):
+            inside = (slice(box[0], box[2]), slice(box[1], box[3]))
+            painted = under[inside][objects[inside] == number]
+            found, counts = np.unique(painted[painted > 0], return_counts=True)
+            n_free = int(area - counts.sum())
+            if counts.size and counts.max() > MAJORITY * area:
+                labels[number] = found[np.argmax(counts)]
+                if n_free:
+                    self.book.extend(int(labels[number]), n_free, box + offset)
+            else:
+                labels[number] = self.book.add([n_free], [box + offset])[0]
+                self._pieces.add(int(labels[number]))
+        fill_free(np.ascontiguousarray(objects), under, labels)
+        if parts.n:
+            self._with_pieces.append(tile)
 
-    def _seam_pairs(self) -> Iterable[tuple[int, int]]:
-        """Pairs of labels that meet along a seam and are one object."""
-        if not self._pieces:
-            return
-        height, width = self.canvas.shape
-        for tile in self._tiles.values():
-            rows, columns = slice(tile.core_y0, tile.core_y1), slice(tile.core_x0, tile.core_x1)
-            if tile.core_y1 < height:
-                below = self.canvas[tile.core_y1, columns]
-                yield from self._joined(self.canvas[tile.core_y1 - 1, columns], below)
-            if tile.core_x1 < width:
-                beside = self.canvas[rows, tile.core_x1]
-                yield from self._joined(self.canvas[rows, tile.core_x1 - 1], beside)
+    def _owned(
+        self,
+        tile: TileWindow,
+        view: ObjectView,
+        window: NDArray[np.int32],
+        labels: NDArray[np.int32],
+    ) -> Owned | None:
+        """Label image for measuring: what the tile painted whole, and others around it."""
+        box = view.box + np.array([tile.y0, tile.x0, tile.y0, tile.x0])
+        small = np.zeros(len(labels), bool)
+        small[view.target] = (view.area_px < self._least_px) & ~self._is_cut(box, tile)
+        ids = np.flatnonzero((labels > 0) & ~small)
+        if not ids.size:
+            return None
+        return Owned(keep_painted(view.labels, window, labels, small), ids, labels[ids])
 
-    def _joined(
-        self, one: NDArray[np.int32], other: NDArray[np.int32]
-    ) -> Iterable[tuple[int, int]]:
-        """Pairs along one seam, given the pixels on its two sides."""
+    def _join(self, one: NDArray[np.int32], other: NDArray[np.int32]) -> None:
+        """Join labels along one seam, given the pixels on its two sides."""
         touching = (one > 0) & (other > 0) & (one != other)
         pairs, contact = np.unique(
             np.stack([one[touching], other[touching]], axis=1), axis=0, return_counts=True
@@ -231,43 +226,128 @@ class InstancePainter:
         for (a, b), shared in zip(pairs.tolist(), contact.tolist(), strict=True):
             shorter = min(int((one == a).sum()), int((other == b).sum()))
             if (a in self._pieces or b in self._pieces) and shared >= SEAM_SHARE * shorter:
-                yield a, b
+                self.book.join(a, b)
 
 
-def _measure(tile: TileWindow, objects: NDArray[np.int32]) -> _Objects:
-    """Boxes (y0, x0, y1, x1) and pixel-center centroids of labels 1..N, in slide pixels."""
-    windows = ndimage.find_objects(objects)
-    offset = np.array([tile.y0, tile.x0, tile.y0, tile.x0])
-    boxes = np.array(
-        [
-            (0, 0, 0, 0) if w is None else (w[0].start, w[1].start, w[0].stop, w[1].stop)
-            for w in windows
-        ]
+class RegionPainter:
+    """Paints the connected parts of a region, tile by tile; parts that touch are one.
+
+    Parameters
+    ----------
+    plane : SparsePlane
+        Labels of the slide, zeros to begin with.
+    """
+
+    n_pieces = 0
+
+    def __init__(self, plane: SparsePlane) -> None:
+        self.book = LabelBook()
+        self._plane = plane
+
+    def paint(self, tile: TileWindow, mask: NDArray[np.bool_]) -> Owned | None:
+        """Paint the core of `tile` from a mask `(height, width)` of its window."""
+        core = _core(tile)
+        parts = np.zeros((tile.core_y1 - tile.core_y0, tile.core_x1 - tile.core_x0), np.int32)
+        if not ndimage.label(mask[core], EIGHT_CONNECTED, output=parts):
+            return None
+        view = view_objects(parts, mpp=1.0)
+        offset = np.array([tile.core_y0, tile.core_x0, tile.core_y0, tile.core_x0])
+        box = view.box + offset
+        labels = np.concatenate([[0], self.book.add(view.area_px, box)]).astype(np.int32)
+        painted = labels[parts]
+        self._plane.write(tile.core_y0, tile.core_x0, painted)
+        self._join_around(tile, painted)
+        whole = ~_reaches(box, tile, self._plane.shape)
+        if not whole.any():
+            return None
+        window = mask.astype(np.int32) * (view.n + 1)
+        inside = window[core]
+        inside[...] = np.where(whole[parts - 1] | (parts == 0), parts, view.n + 1)
+        return Owned(window, view.target[whole], labels[view.target[whole]])
+
+    def finish(self) -> None:
+        """Nothing is left to do: parts were joined when they were painted."""
+
+    def _join_around(self, tile: TileWindow, painted: NDArray[np.int32]) -> None:
+        """Join with what is painted on the four sides and corners of a core."""
+        height, width = self._plane.shape
+        y0, x0, y1, x1 = tile.core_y0, tile.core_x0, tile.core_y1, tile.core_x1
+        for row, line in ((y0 - 1, painted[0]), (y1, painted[-1])):
+            if 0 <= row < height and line.any():
+                left, right = max(x0 - 1, 0), min(x1 + 1, width)
+                beside = self._plane.read(row, left, row + 1, right)[0]
+                self._join(np.pad(beside, (left - x0 + 1, x1 + 1 - right)), line)
+        for column, line in ((x0 - 1, painted[:, 0]), (x1, painted[:, -1])):
+            if 0 <= column < width and line.any():
+                top, bottom = max(y0 - 1, 0), min(y1 + 1, height)
+                beside = self._plane.read(top, column, bottom, column + 1)[:, 0]
+                self._join(np.pad(beside, (top - y0 + 1, y1 + 1 - bottom)), line)
+
+    def _join(self, beside: NDArray[np.int32], line: NDArray[np.int32]) -> None:
+        """Join labels of a line with those of its three neighbors in a line one longer each way."""
+        n = len(line)
+        for shift in range(3):
+            other = beside[shift : shift + n]
+            touching = (line > 0) & (other > 0)
+            pairs = np.unique(np.stack([line[touching], other[touching]], axis=1), axis=0)
+            for a, b in pairs.tolist():
+                self.book.join(a, b)
+
+
+class NumberedPainter:
+    """Paints objects whose numbers hold over the whole slide: each tile its core.
+
+    Parameters
+    ----------
+    plane : SparsePlane
+        Labels of the slide, zeros to begin with.
+    """
+
+    n_pieces = 0
+
+    def __init__(self, plane: SparsePlane) -> None:
+        self.book = LabelBook()
+        self._plane = plane
+        self._labels: dict[int, int] = {}
+
+    def paint(self, tile: TileWindow, objects: NDArray[np.integer[Any]]) -> Owned | None:
+        """Paint the core of `tile` from numbers `(height, width)`, 0 for background."""
+        numbers, places = np.unique(objects, return_inverse=True)
+        window = (places.reshape(objects.shape) + (numbers[0] != 0)).astype(np.int32)
+        known = numbers[numbers != 0].tolist()
+        view = view_objects(np.ascontiguousarray(window[_core(tile)]), mpp=1.0)
+        offset = np.array([tile.core_y0, tile.core_x0, tile.core_y0, tile.core_x0])
+        box = view.box + offset
+        labels = np.zeros(len(known) + 1, np.int32)
+        for target, area, place in zip(view.target, view.area_px, box, strict=True):
+            number = known[target - 1]
+            if number in self._labels:
+                self.book.extend(self._labels[number], int(area), place)
+            else:
+                self._labels[number] = int(self.book.add([area], [place])[0])
+            labels[target] = self._labels[number]
+        self._plane.write(tile.core_y0, tile.core_x0, labels[view.labels])
+        ids = view.target[~_reaches(box, tile, self._plane.shape)]
+        return Owned(window, ids, labels[ids]) if ids.size else None
+
+    def finish(self) -> None:
+        """Nothing is left to do: numbers say what is one object."""
+
+
+def _core(tile: TileWindow) -> tuple[slice, slice]:
+    """Slices of a tile's core in its window."""
+    return (
+        slice(tile.core_y0 - tile.y0, tile.core_y1 - tile.y0),
+        slice(tile.core_x0 - tile.x0, tile.core_x1 - tile.x0),
     )
-    y, x = np.nonzero(objects)
-    owner = objects[y, x]
-    area = np.maximum(np.bincount(owner, minlength=len(boxes) + 1), 1)[1:]
-    center_y = np.bincount(owner, weights=y, minlength=len(boxes) + 1)[1:] / area
-    center_x = np.bincount(owner, weights=x, minlength=len(boxes) + 1)[1:] / area
-    centroid = np.stack([center_y + tile.y0 + 0.5, center_x + tile.x0 + 0.5], axis=1)
-    return _Objects(boxes + offset, centroid)
 
 
-def _is_cut(box: NDArray[np.int64], tile: TileWindow, shape: tuple[int, ...]) -> bool:
-    """Whether the box reaches a side of the tile's window that is not a side of the slide."""
-    y0, x0, y1, x1 = box
-    bottom, right = tile.y0 + tile.height, tile.x0 + tile.width
-    return bool(
-        (y0 <= tile.y0 and tile.y0 > 0)
-        or (x0 <= tile.x0 and tile.x0 > 0)
-        or (y1 >= bottom and bottom < shape[0])
-        or (x1 >= right and right < shape[1])
+def _reaches(box: NDArray[np.int64], tile: TileWindow, shape: Iterable[int]) -> NDArray[np.bool_]:
+    """Whether boxes touch a side of the tile's core that is not a side of the slide."""
+    height, width = shape
+    return np.asarray(
+        ((box[:, 0] == tile.core_y0) & (tile.core_y0 > 0))
+        | ((box[:, 1] == tile.core_x0) & (tile.core_x0 > 0))
+        | ((box[:, 2] == tile.core_y1) & (tile.core_y1 < height))
+        | ((box[:, 3] == tile.core_x1) & (tile.core_x1 < width))
     )
-
-
-def _root(parent: NDArray[np.int32], label: int) -> int:
-    """Find the representative of a label, shortening the path on the way."""
-    while parent[label] != label:
-        parent[label] = parent[parent[label]]
-        label = int(parent[label])
-    return label

@@ -5,7 +5,7 @@ Not for files: `store` writes these, `tables` turns them into AnnData.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from pathexplain.features import ObjectFeatures
+    from pathexplain.extraction.closing import LabelPyramid
+    from pathexplain.extraction.spool import SpooledObjects
     from pathexplain.prompts import Prompt
 
 __all__ = ["PromptResult", "SlideResult", "State"]
@@ -35,10 +36,10 @@ class PromptResult:
     trained : {"trained", "near", "untrained"}
     nearest : str
         Trained class nearest to the prompt.
-    labels : (H, W) int32
-        Objects 1..N at the working resolution; may be a memory map.
-    objects : ObjectFeatures
-        One row an object.
+    labels : LabelPyramid
+        Objects 1..N at the working resolution, on disk.
+    objects : SpooledObjects
+        One row an object, on disk.
     n_pieces : int
         Pieces of objects larger than a tile's window, joined along seams.
     """
@@ -48,8 +49,8 @@ class PromptResult:
     presence: float
     trained: str
     nearest: str
-    labels: NDArray[np.int32]
-    objects: ObjectFeatures
+    labels: LabelPyramid
+    objects: SpooledObjects
     n_pieces: int = 0
 
     def describe(self) -> dict[str, Any]:
@@ -63,7 +64,7 @@ class PromptResult:
             "presence": self.presence,
             "trained": self.trained,
             "nearest": self.nearest,
-            "n_objects": len(self.objects.label),
+            "n_objects": self.objects.n,
             "n_pieces_joined": self.n_pieces,
         }
 
@@ -91,6 +92,8 @@ class SlideResult:
         Tiles of the grid, and those with tissue.
     reason : str
         What to know about the slide; empty when nothing.
+    seconds : dict of str to float
+        Where the time went (`pipeline.run_tiles`), and wall seconds of what came after (`finish`).
     """
 
     slide_id: str
@@ -105,3 +108,4 @@ class SlideResult:
     n_tiles: int
     n_tiles_tissue: int
     reason: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)

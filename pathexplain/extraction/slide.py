@@ -6,14 +6,16 @@ Not for files, resuming or other slides: `run` does that.
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
 from pathexplain.extraction.canvas import SlideCanvas
+from pathexplain.extraction.pipeline import run_tiles
 from pathexplain.extraction.results import PromptResult, SlideResult, State
-from pathexplain.features import aggregate_slide, measure_objects
+from pathexplain.features import aggregate_slide
 from pathexplain.segmentor.backends import PerSlide, SlideSegmentor
 from pathexplain.slides import TileWindow, find_tissue, tile_grid, working_shape
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from pathexplain.extraction.canvas import Layer
+    from pathexplain.extraction.closing import Coverage
     from pathexplain.prompts import Prompt, PromptSet
     from pathexplain.segmentor.backends import Segmentor
     from pathexplain.segmentor.segmentation import Segmentation
@@ -60,15 +64,6 @@ class Tiling:
         is_one_window = max(shape) <= self.core_px + 2 * self.halo_px
         core_px = max(shape) if is_one_window else self.core_px
         return tile_grid(shape, core_px=core_px, halo_px=self.halo_px)
-
-
-@dataclass(frozen=True, eq=False)
-class _Assessed:
-    """What was segmented: the canvas, and presence and state of training of each prompt."""
-
-    canvas: SlideCanvas
-    presence: tuple[float, ...]
-    is_present: tuple[bool, ...]
 
 
 def extract_slide(
@@ -114,27 +109,26 @@ def extract_slide(
         shape=shape,
         mpp=prompts.mpp,
         prompts=prompts.prompts,
+        families=prompts.features,
         tiles=active,
         numbered=() if bound is None else bound.numbered,
     )
-    for tile in set(tiles) - set(active):
-        canvas.paint_glass(tile)
-    presence, is_present = _segment_tiles(slide, canvas, active, bound or segmentor, progress)
-    assessed = _Assessed(canvas, presence, is_present)
+    seen = _Seen(prompts.prompts)
+    seconds = _paint_tiles(slide, canvas, active, bound or segmentor, seen, progress)
+    started = time.perf_counter()
+    layers, coverage = canvas.finish(tissue, spatial=False)
     results = tuple(
-        _prompt_result(index, assessed, prompts, segmentor, is_assessed=bool(active))
-        for index in range(len(prompts.prompts))
+        _prompt_result(prompt, layer, seen, segmentor, index, is_assessed=bool(active))
+        for index, (prompt, layer) in enumerate(zip(prompts.prompts, layers, strict=True))
     )
     area_mm2 = float(tissue.area_mm2)
     summary = aggregate_slide(
-        {item.prompt.name: item.objects for item in results},
+        cast("Any", {item.prompt.name: item.objects for item in results}),
         states={item.prompt.name: item.state for item in results},
         tissue_area_mm2=area_mm2,
         families=prompts.features,
         kinds={prompt.name: prompt.kind for prompt in prompts.prompts},
-        area_shares={
-            item.prompt.name: tissue.covered_share(item.labels, mpp=prompts.mpp) for item in results
-        },
+        area_shares=_area_shares(prompts, coverage),
     )
     return SlideResult(
         slide_id=slide.slide_id,
@@ -149,6 +143,7 @@ def extract_slide(
         n_tiles=len(tiles),
         n_tiles_tissue=len(with_tissue),
         reason="" if active else "no tissue found, so no prompt was assessed",
+        seconds={**seconds, "finish": time.perf_counter() - started},
     )
 
 
@@ -158,28 +153,45 @@ def _has_tissue(tissue: Tissue, tile: TileWindow, mpp: float) -> bool:
     return tissue.covers(*(edge * mpp for edge in edges)) > 0
 
 
-def _segment_tiles(
+class _Seen:
+    """Highest presence of each prompt over the tiles, and whether any tile has it."""
+
+    def __init__(self, prompts: Sequence[Prompt]) -> None:
+        self.presence = np.full(len(prompts), math.nan)
+        self.is_present = np.zeros(len(prompts), bool)
+
+    def add(self, segmentation: Segmentation) -> None:
+        """Take over what one tile says."""
+        self.presence = np.fmax(self.presence, segmentation.presence)
+        self.is_present |= segmentation.is_present
+
+
+def _paint_tiles(
     slide: Slide,
     canvas: SlideCanvas,
     tiles: Sequence[TileWindow],
     segmentor: Segmentor | SlideSegmentor,
+    seen: _Seen,
     progress: Progress | None,
-) -> tuple[tuple[float, ...], tuple[bool, ...]]:
-    """Paint every tile; return the highest presence of each prompt, and whether any tile has it."""
+) -> dict[str, float]:
+    """Segment and paint every tile; return where the time went."""
     # Objects cut by a window would be dropped too early: least areas apply to the whole slide.
     prompts: tuple[Prompt, ...] = tuple(replace(item, min_area_um2=0.0) for item in canvas.prompts)
-    presence = np.full(len(prompts), math.nan)
-    is_present = np.zeros(len(prompts), bool)
     mpp = canvas.mpp
-    for done, tile in enumerate(tiles, start=1):
-        pixels = slide.read(tile.y0 * mpp, tile.x0 * mpp, tile.height, tile.width, mpp)
-        segmentation = _segment(segmentor, pixels, prompts, tile, mpp)
-        canvas.paint(tile, pixels, segmentation)
-        presence = np.fmax(presence, segmentation.presence)
-        is_present |= segmentation.is_present
+
+    def read(tile: TileWindow) -> NDArray[np.uint8]:
+        return slide.read(tile.y0 * mpp, tile.x0 * mpp, tile.height, tile.width, mpp)
+
+    def segment(tile: TileWindow, pixels: NDArray[np.uint8]) -> Segmentation:
+        found = _segment(segmentor, pixels, prompts, tile, mpp)
+        seen.add(found)
+        return found
+
+    def done(n_tiles: int) -> None:
         if progress is not None:
-            progress(slide.slide_id, done, len(tiles))
-    return tuple(map(float, presence)), tuple(map(bool, is_present))
+            progress(slide.slide_id, n_tiles, len(tiles))
+
+    return run_tiles(tiles, read=read, segment=segment, take=canvas.paint, done=done)
 
 
 def _segment(
@@ -196,30 +208,34 @@ def _segment(
     return segmentor.segment(pixels, prompts, mpp=mpp)
 
 
+def _area_shares(prompts: PromptSet, coverage: Coverage) -> dict[str, float]:
+    """Share of the tissue that lies under each prompt; NaN without tissue."""
+    tissue_px = coverage.tissue_px
+    return {
+        name: float(inside / tissue_px) if tissue_px else math.nan
+        for name, inside in zip(prompts.names, coverage.inside_px, strict=True)
+    }
+
+
 def _prompt_result(
-    index: int,
-    assessed: _Assessed,
-    prompts: PromptSet,
+    prompt: Prompt,
+    layer: Layer,
+    seen: _Seen,
     segmentor: Segmentor,
+    index: int,
     *,
     is_assessed: bool,
 ) -> PromptResult:
-    """Close one prompt's labels and measure its objects."""
-    prompt = prompts.prompts[index]
-    canvas = assessed.canvas
-    labels, n_pieces = canvas.finish(index)
-    objects = measure_objects(
-        labels, canvas.pixels, mpp=canvas.mpp, families=prompts.features, kind=prompt.kind
-    )
+    """Say what became of one prompt."""
     trained, nearest, _ = segmentor.describe(prompt)
-    state: State = "present" if assessed.is_present[index] else "absent"
+    state: State = "present" if seen.is_present[index] else "absent"
     return PromptResult(
         prompt=prompt,
         state=state if is_assessed else "not assessed",
-        presence=assessed.presence[index],
+        presence=float(seen.presence[index]),
         trained=trained,
         nearest=nearest,
-        labels=labels,
-        objects=objects,
-        n_pieces=n_pieces,
+        labels=layer.closed.labels,
+        objects=layer.objects,
+        n_pieces=layer.n_pieces,
     )

@@ -21,54 +21,45 @@ if TYPE_CHECKING:
     import anndata
 
     from pathexplain.extraction.patients import PatientTable
-    from pathexplain.extraction.results import PromptResult, SlideResult
+    from pathexplain.extraction.results import SlideResult
     from pathexplain.extraction.slide_rows import SlideRow
 
-__all__ = ["cohort_table", "feature_frame", "objects_table", "slide_table", "slides_table"]
+__all__ = ["cohort_table", "feature_frame", "first_rows", "slide_table", "slides_table"]
 
 VAR_COLUMNS = ("prompt", "family", "feature", "statistic", "unit", "definition", "source", "kind")
 
 
-def objects_table(result: SlideResult) -> anndata.AnnData:
-    """One row an object of a slide, over all prompts.
+def first_rows(result: SlideResult) -> anndata.AnnData:
+    """Objects table with the first object of each prompt that has any.
 
     Returns
     -------
     AnnData
-        ``X (n_objects, n_columns) float64``; `obs`: region (the shapes element), instance_id,
+        ``X (n, n_columns) float64``, here zeros; `obs`: region (the shapes element), instance_id,
         slide_id, prompt, centroid_y_um, centroid_x_um, touches_border; `obsm["spatial"]` (x, y) in
         µm; `var`: family, unit, definition, source.
     """
     import anndata
 
     columns = result.prompts[0].objects.columns
-    measured = [item.objects for item in result.prompts]
-    values = np.concatenate([objects.values for objects in measured])  # noqa: PD011 - no pandas
-    obs = pd.concat([_object_rows(result, item) for item in result.prompts])
-    names = [item.prompt.name for item in result.prompts]
-    for column in ("region", "prompt"):
-        obs[column] = pd.Categorical(obs[column], categories=names).remove_unused_categories()
-    table = anndata.AnnData(values.astype(np.float64), obs=obs, var=_object_columns(columns))
-    table.obsm["spatial"] = obs[["centroid_x_um", "centroid_y_um"]].to_numpy(np.float64)
-    return table
-
-
-def _object_rows(result: SlideResult, item: PromptResult) -> pd.DataFrame:
-    """Rows of `obs` for one prompt."""
-    labels = np.asarray(item.objects.label, np.int64)
-    centroid = np.asarray(item.objects.centroid_um, np.float64).reshape(-1, 2)
-    name = item.prompt.name
-    return pd.DataFrame(
+    names = [item.prompt.name for item in result.prompts if item.objects.n]
+    n = len(names)
+    obs = pd.DataFrame(
         {
-            "region": pd.Series([name] * len(labels), dtype=object),
-            "instance_id": labels,
-            "slide_id": pd.Series([result.slide_id] * len(labels), dtype=object),
-            "prompt": pd.Series([name] * len(labels), dtype=object),
-            "centroid_y_um": centroid[:, 0],
-            "centroid_x_um": centroid[:, 1],
-            "touches_border": np.asarray(item.objects.touches_border, bool),
-        }
-    ).set_axis([f"{result.slide_id}|{name}|{label}" for label in labels], axis=0)
+            "region": pd.Categorical(names, categories=names),
+            "instance_id": np.ones(n, np.int64),
+            "slide_id": pd.Categorical([result.slide_id] * n, categories=[result.slide_id][:n]),
+            "prompt": pd.Categorical(names, categories=names),
+            "centroid_y_um": np.zeros(n),
+            "centroid_x_um": np.zeros(n),
+            "touches_border": np.zeros(n, bool),
+        },
+        index=pd.Index([f"{result.slide_id}|{name}|1" for name in names], dtype=object),
+    )
+    values = np.zeros((n, len(columns)))
+    table = anndata.AnnData(values, obs=obs, var=_object_columns(columns))
+    table.obsm["spatial"] = np.zeros((n, 2))
+    return table
 
 
 def _object_columns(columns: Sequence[str]) -> pd.DataFrame:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pathexplain.features.columns import Column, FeatureFamily, Kind
 
-__all__ = ["REGION_REASON", "ObjectFeatures", "measure_objects"]
+__all__ = ["REGION_REASON", "ObjectFeatures", "measure_objects", "measure_view"]
 
 REGION_REASON = "instance-only feature of a region prompt"
 
@@ -136,12 +136,33 @@ def measure_objects(
     >>> objects.column("shape.solidity").tolist(), objects.n_undefined["shape.solidity"]
     ([1.0, nan], 1)
     """
+    return measure_view(view_objects(labels, pixels, mpp=mpp), families=families, kind=kind)
+
+
+def measure_view(
+    view: ObjectView, *, families: Iterable[str] = ("shape", "stain"), kind: str = "instances"
+) -> ObjectFeatures:
+    """Measure the objects of a view, which may be some of those in its label image.
+
+    Parameters
+    ----------
+    view : ObjectView
+    families : iterable of str
+    kind : {"instances", "region"}
+        As for `measure_objects`, which also says what is returned and raised.
+
+    Examples
+    --------
+    >>> view = view_objects(np.array([[1, 0, 2, 2]]), mpp=0.5)
+    >>> some = measure_view(view.only(np.array([2])), families=["shape"])
+    >>> some.label.tolist(), some.column("shape.area_um2").tolist()
+    ([2], [0.5])
+    """
     chosen = families_named(families)
     if kind not in {"instances", "region"}:
         message = f"kind is {kind!r}; it is 'instances' (single objects) or 'region' (merged areas)"
         raise FeatureError(message)
-    _refuse_missing_pixels(chosen, pixels)
-    view = view_objects(labels, pixels, mpp=mpp)
+    _refuse_missing_pixels(chosen, view.pixels)
     blocks = [family.compute(view) for family in chosen]
     values = np.hstack([*blocks, np.empty((view.n, 0))])
     columns = [column for family in chosen for column in family.columns]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numba
@@ -61,6 +61,25 @@ class ObjectView:
         first: NDArray[np.bool_] = (box[:, :2] == 0).any(axis=1)
         last: NDArray[np.bool_] = (box[:, 2:] == (height, width)).any(axis=1)
         return first | last
+
+    def only(self, targets: NDArray[np.int64]) -> ObjectView:
+        """Keep the objects whose values in `labels` are `targets`; the others stay in the image.
+
+        Examples
+        --------
+        >>> view = view_objects(np.array([[0, 7, 7], [0, 0, 0], [3, 0, 0]]), mpp=0.5)
+        >>> view.only(np.array([7])).area_px.tolist()
+        [2]
+        """
+        kept = np.isin(self.target, targets)
+        return replace(
+            self,
+            label=self.label[kept],
+            target=self.target[kept],
+            box=self.box[kept],
+            area_px=self.area_px[kept],
+            centroid_px=self.centroid_px[kept],
+        )
 
 
 def view_objects(

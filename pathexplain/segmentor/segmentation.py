@@ -130,11 +130,11 @@ class Segmentation:
         """(P, H, W) bool: thresholded, empty for absent prompts, without objects too small."""
         masks = np.zeros(self._maps.shape, bool)
         for index in np.flatnonzero(self.is_present):
-            masks[index] = self._mask(int(index))
+            masks[index] = self.mask(int(index))
         return masks
 
-    def _mask(self, index: int) -> NDArray[np.bool_]:
-        """One plane of `masks`: what `instances` keeps, where there is a least area."""
+    def mask(self, index: int) -> NDArray[np.bool_]:
+        """(H, W) bool: one of `masks`; what `instances` keeps, where there is a least area."""
         if self.prompts[index].min_area_um2 > 0:
             return self.instances(index) > 0
         return self._thresholded(index)
