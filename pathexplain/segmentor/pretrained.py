@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["Pretrained", "find_checkpoint", "read_pretrained"]
+__all__ = ["Pretrained", "find_checkpoint", "image_settings", "image_side", "read_pretrained"]
 
 UNSTATED_LICENCE = "as stated by whoever published the weights"
 
@@ -146,13 +146,13 @@ def read_pretrained(
         message = f"{folder}: is not a {network.__name__}, or lacks a part of it: {missing}"
         raise SegmentationError(message, path=str(folder))
     hashes = [sha256_file(path) for path in files]
-    image = _image_settings(folder)
+    image = image_settings(folder)
     return Pretrained(
         model=model.eval(),
         tokenizer=tokenizer,
         licence=_licence(folder),
         weights_sha256=hashes[0] if len(hashes) == 1 else sha256_json(hashes),
-        side_px=_side(image.get("size"), side_px) if side_px else model.config.image_size,
+        side_px=image_side(image.get("size"), side_px) if side_px else model.config.image_size,
         mean=tuple(image.get("image_mean", mean)),
         std=tuple(image.get("image_std", std)),
     )
@@ -170,7 +170,7 @@ def _check_type(folder: Path, model_types: tuple[str, ...]) -> None:
         raise SegmentationError(message, path=str(folder))
 
 
-def _image_settings(folder: Path) -> dict[str, Any]:
+def image_settings(folder: Path) -> dict[str, Any]:
     """Read what the checkpoint says about its images; empty where it says nothing."""
     for name in ("preprocessor_config.json", "processor_config.json"):
         path = folder / name
@@ -180,7 +180,7 @@ def _image_settings(folder: Path) -> dict[str, Any]:
     return {}
 
 
-def _side(size: object, default: int) -> int:
+def image_side(size: object, default: int) -> int:
     """Side in pixels, of a number or a mapping with height or shortest edge."""
     if isinstance(size, dict):
         size = size.get("height") or size.get("shortest_edge")
