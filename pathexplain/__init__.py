@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathexplain.cohort import read_cohort
     from pathexplain.diagnosis import importance
+    from pathexplain.diagnosis.attention import attend
+    from pathexplain.diagnosis.perturbation import perturb
     from pathexplain.extraction import extract
     from pathexplain.prognosis import survival
     from pathexplain.prompts import Prompt, PromptSet, read_prompts
@@ -20,9 +22,11 @@ __all__ = [
     "Prompt",
     "PromptSet",
     "__version__",
+    "attend",
     "extract",
     "importance",
     "load_segmentor",
+    "perturb",
     "read_cohort",
     "read_prompts",
     "survival",
@@ -33,9 +37,11 @@ __version__ = "0.1.0"
 _HOMES = {
     "Prompt": "pathexplain.prompts",
     "PromptSet": "pathexplain.prompts",
+    "attend": "pathexplain.diagnosis.attention",
     "extract": "pathexplain.extraction",
     "importance": "pathexplain.diagnosis",
     "load_segmentor": "pathexplain.segmentor",
+    "perturb": "pathexplain.diagnosis.perturbation",
     "read_cohort": "pathexplain.cohort",
     "read_prompts": "pathexplain.prompts",
     "survival": "pathexplain.prognosis",

@@ -27,6 +27,8 @@ COMMANDS = (
     "features",
     "vocabulary",
     "importance",
+    "perturb",
+    "attend",
     "survival",
     "demo",
     "train",

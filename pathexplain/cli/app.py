@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING
 from cyclopts import App, CycloptsError, Parameter
 
 from pathexplain import __version__
-from pathexplain.cli import analyses, commands, datasets, exporting, extracting, training
+from pathexplain.cli import (
+    analyses,
+    commands,
+    datasets,
+    explaining,
+    exporting,
+    extracting,
+    training,
+)
 from pathexplain.cli.output import note
 from pathexplain.errors import PathExplainError
 
@@ -49,6 +57,8 @@ for command in (
     commands.features,
     commands.vocabulary,
     analyses.importance,
+    explaining.perturb,
+    explaining.attend,
     analyses.survival,
     commands.demo,
     datasets.dataset,

@@ -8,14 +8,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
+from pathexplain.report.attention import attention_html
 from pathexplain.report.gallery import RunFolder, exemplar_section
 from pathexplain.report.importance import importance_html, top_features
+from pathexplain.report.perturbation import perturbation_html
 from pathexplain.report.survival import discoveries, survival_html
 from pathexplain.serialization import write_json, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pathexplain.diagnosis.attention.result import AttentionResult
+    from pathexplain.diagnosis.perturbation.result import PerturbationResult
     from pathexplain.diagnosis.result import ImportanceResult
     from pathexplain.prognosis.result import SurvivalResult
     from pathexplain.report.page import Section
@@ -26,7 +30,7 @@ N_EXEMPLARS = 4
 
 
 def write_report(
-    result: ImportanceResult | SurvivalResult,
+    result: ImportanceResult | SurvivalResult | PerturbationResult | AttentionResult,
     folder: str | Path,
     *,
     name: str | None = None,
@@ -37,12 +41,13 @@ def write_report(
 
     Parameters
     ----------
-    result : ImportanceResult or SurvivalResult
-        What `pathexplain.importance` or `pathexplain.survival` returned.
+    result : ImportanceResult, SurvivalResult, PerturbationResult or AttentionResult
+        What `pathexplain.importance`, `survival`, `perturb` or `attend` returned.
     folder : path
-        Made when it is not there.
+        Made when it is not there. Pictures of the latter two are taken from it.
     name : str, optional
-        Base name of both files; ``importance`` or ``survival`` when not given.
+        Base name of both files; ``importance``, ``survival``, ``perturbation`` or ``objects``
+        when not given.
     run : path, optional
         Run folder that the cohort came from; the page then shows the cells behind the leading
         features. A path that is no run folder adds nothing.
@@ -59,6 +64,12 @@ def write_report(
         If the result is of no kind that has a page.
     """
     target = Path(folder)
+    if _is_perturbation(result):
+        base, html = name or "perturbation", perturbation_html(result, folder=target)
+        return _write(result, html, target, base)
+    if _is_attention(result):
+        base, html = name or "objects", attention_html(result, folder=target)
+        return _write(result, html, target, base)
     extra = (*extra, *_cells_behind(result, run))
     if _is_survival(result):
         base, html = name or "survival", survival_html(result, extra=extra)
@@ -67,12 +78,15 @@ def write_report(
     else:
         message = f"no page for a {type(result).__name__}; give a survival or importance result"
         raise TypeError(message)
+    return _write(result, html, target, base)
+
+
+def _write(result: object, html: str, target: Path, base: str) -> tuple[Path, Path]:
+    """Write both files."""
     return write_json(target / f"{base}.json", result), write_text(target / f"{base}.html", html)
 
 
-def _cells_behind(
-    result: ImportanceResult | SurvivalResult, run: str | Path | None
-) -> tuple[Section, ...]:
+def _cells_behind(result: object, run: str | Path | None) -> tuple[Section, ...]:
     """Exemplars of the leading features, where the cohort is a run folder and features lead."""
     if run is None or not (Path(run) / "manifest.json").is_file():
         return ()
@@ -83,6 +97,16 @@ def _cells_behind(
     else:
         return ()
     return (exemplar_section(RunFolder(run), leading),) if leading else ()
+
+
+def _is_perturbation(result: object) -> TypeGuard[PerturbationResult]:
+    """Say whether the result has what a perturbation page shows."""
+    return hasattr(result, "effects") and hasattr(result, "overlap")
+
+
+def _is_attention(result: object) -> TypeGuard[AttentionResult]:
+    """Say whether the result has what an attention page shows."""
+    return hasattr(result, "contributions") and hasattr(result, "painted")
 
 
 # By what a result has, not by its class: importing the classes would load shap and lifelines.

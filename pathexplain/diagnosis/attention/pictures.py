@@ -23,13 +23,8 @@ if TYPE_CHECKING:
     from pathexplain.diagnosis.attention.result import SlidePrediction
     from pathexplain.diagnosis.networks.study import Bags, Study, TrainedFold
 
-__all__ = ["RULE", "paint_slides", "pick_slides"]
+__all__ = ["paint_slides", "pick_slides"]
 
-RULE = (
-    "Rule: of each class the slides to which the object-aware network gives the highest "
-    "probability of that class, each from another patient, and the one slide of all that it gets "
-    "most wrong. Nobody chose them by eye."
-)
 QUALITY = 88
 HIGHEST = 0.98
 

@@ -21,6 +21,8 @@ from pathexplain.diagnosis.perturbation.controls import (
 )
 from pathexplain.diagnosis.perturbation.fills import REMOVE, composite, filled, look_of
 
+from pathexplain.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -227,10 +229,22 @@ def _allowed(tiles: SlideTiles, index: int, prompt: int, control_region: str) ->
 def _encode_all(classifier: Classifier, tiles: SlideTiles) -> NDArray[Any]:
     """Encode the tiles as they are."""
     parts = [
-        classifier.encode(np.asarray(tiles.pixels[start : start + BATCH]))
+        _encode(classifier, np.asarray(tiles.pixels[start : start + BATCH]), tiles.slide_id)
         for start in range(0, len(tiles), BATCH)
     ]
     return np.concatenate(parts)
+
+
+def _encode(classifier: Classifier, tiles: NDArray[np.uint8], slide_id: str) -> NDArray[Any]:
+    """Encode some tiles; refuse another number of rows."""
+    made = classifier.encode(tiles)
+    if len(made) != len(tiles):
+        message = (
+            f"slide {slide_id}: the classifier gave {len(made)} rows for {len(tiles)} tiles, must "
+            "be one a tile; a model of whole slides has the unit 'slide'"
+        )
+        raise ConfigError(message, slide_id=slide_id)
+    return made
 
 
 def _outcome(setting: _Setting, base: NDArray[Any], condition: Condition, code: int) -> Outcome:
@@ -252,7 +266,7 @@ def _outcome(setting: _Setting, base: NDArray[Any], condition: Condition, code: 
     for start in range(0, len(touched), BATCH):
         members = touched[start : start + BATCH]
         changed = np.stack([_changed(setting, condition, i, quota) for i in members])
-        encodings[members] = setting.classifier.encode(changed)
+        encodings[members] = _encode(setting.classifier, changed, setting.tiles.slide_id)
     return _judge(setting, encodings, code)
 
 

@@ -1,0 +1,229 @@
+"""The paper's two ways with images: options, one call, and the paths of the report.
+
+Heavy imports stay inside the functions, so that `--help` needs none of them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from pathexplain.cli.output import Bars, note, say
+
+if TYPE_CHECKING:
+    from pathexplain.diagnosis.tiles import TileSpec
+    from pathexplain.prompts import PromptSet
+
+__all__ = ["attend", "perturb"]
+
+Names = Annotated[tuple[str, ...], Parameter(show_default=False)]
+
+
+def perturb(  # noqa: PLR0913 - one parameter an option
+    *slides: Path,
+    classifier: str,
+    prompts: Path,
+    labels: Path,
+    target: str,
+    out: Path = Path("perturbation"),
+    segmentor: str | None = None,
+    unit: Literal["tile", "slide"] = "tile",
+    classes: Names = (),
+    fills: Names = ("blur",),
+    blur_um: float = 8.0,
+    controls: int = 3,
+    control_region: Literal["background", "elsewhere"] = "background",
+    sets: Literal["auto", "none", "pairs", "all"] = "auto",
+    tile_px: int = 256,
+    tile_mpp: float | None = None,
+    mpp: float | None = None,
+    device: str = "auto",
+    seed: int = 0,
+) -> None:
+    """Ask which prompted objects an image classifier rests on, by taking them away.
+
+    A slide that is done already is skipped, so the same command resumes an interrupted run.
+
+    Parameters
+    ----------
+    slides
+        Slides or folders. Default: the prompts file's, else all images of the working folder.
+    classifier
+        A transformers directory with safetensors, a folder of `pathexplain attend`, or
+        MODULE:FUNCTION or FILE.py:FUNCTION that returns a model. Pickled files are never read.
+    prompts
+        Prompts file (YAML).
+    labels
+        CSV with one row a slide: slide_id, patient_id and the true classes.
+    target
+        Column of it with the true classes.
+    out
+        Folder of outcomes, pictures and the report.
+    segmentor
+        "compact", "stain", "masks:FOLDER" or a checkpoint folder.
+    unit
+        For MODULE:FUNCTION: whether each tile has logits, or a slide's bag of tiles.
+    classes
+        Names of the logits in their order, with commas, where the classifier does not say.
+    fills
+        What takes an object's place, with commas: blur, mean, noise, remove (tiles from the bag).
+    blur_um
+        Sigma of the blur, um.
+    controls
+        Random regions as large as each object.
+    control_region
+        Controls lie outside of all prompts (background) or outside of the prompt (elsewhere).
+    sets
+        Prompts taken away together: all (Shapley values), pairs, none; auto: all up to six prompts.
+    tile_px
+        Side of the classifier's tiles, pixels.
+    tile_mpp
+        Their resolution, um per pixel. Default: the prompts file's mpp.
+    mpp
+        Resolution of the slides, um per pixel, for files that do not say it.
+    device
+        "auto", "cpu", "cuda" or "mps".
+    seed
+        Seed of controls, noise and resampling.
+    """
+    from pathexplain.diagnosis.networks.classifiers import load_classifier
+    from pathexplain.diagnosis.perturbation import PerturbationOptions
+    from pathexplain.diagnosis.perturbation import perturb as run
+    from pathexplain.prompts import read_prompts
+    from pathexplain.report import write_report
+
+    prompt_set = read_prompts(prompts)
+    given = _names(classes) or None
+    with Bars() as bars:
+        result = run(
+            slides or None,
+            classifier=load_classifier(classifier, unit=unit, classes=given, device=device),
+            prompts=prompt_set,
+            labels=labels,
+            target=target,
+            classes=given,
+            segmentor=segmentor,
+            mpp=mpp,
+            device=device,
+            options=PerturbationOptions(
+                fills=_names(fills),
+                blur_um=blur_um,
+                n_controls=controls,
+                control_region=control_region,
+                sets=sets,
+                tiles=_tiles(prompt_set, tile_px, tile_mpp),
+                seed=seed,
+            ),
+            out=out,
+            progress=bars.slide,
+        )
+    _finish(result.notes, write_report(result, out))
+
+
+def attend(  # noqa: PLR0913 - one parameter an option
+    *slides: Path,
+    prompts: Path,
+    labels: Path,
+    target: str,
+    out: Path = Path("attention"),
+    segmentor: str | None = None,
+    encoder: str = "compact",
+    classes: Names = (),
+    folds: int = 5,
+    epochs: int = 60,
+    networks: int = 3,
+    tile_px: int = 256,
+    tile_mpp: float | None = None,
+    mpp: float | None = None,
+    device: str = "auto",
+    seed: int = 0,
+) -> None:
+    """Train attention over prompted objects, patients held out, and paint what each object adds.
+
+    What is done already is skipped, so the same command resumes an interrupted run.
+
+    Parameters
+    ----------
+    slides
+        Slides or folders. Default: the prompts file's, else all images of the working folder.
+    prompts
+        Prompts file (YAML).
+    labels
+        CSV with one row a slide: slide_id, patient_id and the classes.
+    target
+        Column of it with the classes.
+    out
+        Folder of features, networks, pictures and the report; a classifier for `perturb`.
+    segmentor
+        "compact", "stain", "masks:FOLDER" or a checkpoint folder.
+    encoder
+        Frozen encoder of tiles: "compact", a checkpoint of ours, or a transformers directory.
+    classes
+        Order of the classes, with commas; of two, contributions are to the last. Default: sorted.
+    folds
+        Folds of whole patients.
+    epochs
+        Passes over the training slides, fixed beforehand.
+    networks
+        Networks a fold, from different seeds, averaged.
+    tile_px
+        Side of tiles, pixels.
+    tile_mpp
+        Their resolution, um per pixel. Default: the prompts file's mpp.
+    mpp
+        Resolution of the slides, um per pixel, for files that do not say it.
+    device
+        "auto", "cpu", "cuda" or "mps".
+    seed
+        Seed of folds, networks and resampling.
+    """
+    from pathexplain.diagnosis.attention import AttentionOptions
+    from pathexplain.diagnosis.attention import attend as run
+    from pathexplain.diagnosis.networks.training import TrainingOptions
+    from pathexplain.prompts import read_prompts
+    from pathexplain.report import write_report
+
+    prompt_set = read_prompts(prompts)
+    with Bars() as bars:
+        result = run(
+            slides or None,
+            prompts=prompt_set,
+            labels=labels,
+            target=target,
+            classes=_names(classes) or None,
+            segmentor=segmentor,
+            encoder=encoder,
+            mpp=mpp,
+            device=device,
+            options=AttentionOptions(
+                tiles=_tiles(prompt_set, tile_px, tile_mpp),
+                training=TrainingOptions(epochs=epochs, n_networks=networks),
+                n_splits=folds,
+                seed=seed,
+            ),
+            out=out,
+            progress=bars.slide,
+        )
+    _finish(result.notes, write_report(result, out))
+
+
+def _tiles(prompts: PromptSet, tile_px: int, tile_mpp: float | None) -> TileSpec:
+    """Tiles at the resolution asked for, else at the prompts file's."""
+    from pathexplain.diagnosis.tiles import TileSpec
+
+    return TileSpec(side_px=tile_px, mpp=prompts.mpp if tile_mpp is None else tile_mpp)
+
+
+def _names(given: tuple[str, ...]) -> tuple[str, ...]:
+    """Split names that were given with commas."""
+    return tuple(name.strip() for item in given for name in item.split(",") if name.strip())
+
+
+def _finish(notes: tuple[str, ...], paths: tuple[Path, Path]) -> None:
+    """Print what must be known to stderr, and the files of the report to stdout."""
+    for words in notes:
+        note(f"note: {words}")
+    for path in paths:
+        say(path)
