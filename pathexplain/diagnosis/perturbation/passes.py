@@ -20,7 +20,6 @@ from pathexplain.diagnosis.perturbation.controls import (
     typical_radius_px,
 )
 from pathexplain.diagnosis.perturbation.fills import REMOVE, composite, filled, look_of
-
 from pathexplain.errors import ConfigError
 
 if TYPE_CHECKING:
