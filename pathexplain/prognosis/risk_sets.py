@@ -23,12 +23,13 @@ __all__ = ["RiskOrder", "risk_order"]
 class RiskOrder:
     """Patients sorted for the partial likelihood: by stratum, then by time descending.
 
-    `order` (k,) int indexes the caller's n rows and leaves out those of weight 0; `time` (k,) and
-    `sorted` follow it. `n` is the number of rows that the caller gave.
+    `order` (k,) int indexes the caller's n rows and leaves out those of weight 0; `time` (k,),
+    `entry` (k,) and `sorted` follow it. `n` is the number of rows that the caller gave.
     """
 
     order: NDArray[np.intp]
     time: NDArray[np.float64]
+    entry: NDArray[np.float64] | None
     sorted: SortedRows
     n: int
 
@@ -101,13 +102,15 @@ def risk_order(
     is_new = np.ones(times.size, dtype=np.int64)
     is_new[1:] = (np.diff(times) != 0) | (np.diff(labels) != 0)
     rows = np.column_stack([events[order], np.cumsum(is_new), labels])
+    start = None if start is None else start[order]
     return RiskOrder(
         order=order,
         time=times,
+        entry=start,
         sorted=SortedRows(
             np.ascontiguousarray(rows, dtype=np.int64),
             np.ascontiguousarray(weight[order]),
-            *_leaving(times, labels, None if start is None else start[order]),
+            *_leaving(times, labels, start),
         ),
         n=weight.size,
     )
