@@ -152,7 +152,7 @@ def _analyze(study: Study, options: Options, names: _Names) -> SurvivalResult:
     summary, preflight = summarize(study), check_features(study, columns, dropped)
     screen = _screen(study, columns, options)
     control = negative_control(study, columns, options, observed=screen.n_discoveries)
-    validation, risk, reason = cross_validate(study, options)
+    validation, risk, reason, _ = cross_validate(study, options)
     final, final_reason, final_notes = _final(study, screen, options)
     return SurvivalResult(
         **vars(names),

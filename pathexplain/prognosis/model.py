@@ -6,11 +6,12 @@ what is reported. Not for reporting: `final` refits the chosen terms with lifeli
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pathexplain.prognosis.absolute_risk import Baseline, baselines, survival_at
 from pathexplain.prognosis.cox import CoxFits, fit_joint
 from pathexplain.prognosis.preflight import find_untestable, imputed
 from pathexplain.prognosis.screening import adjust_bh, screen_fits
@@ -40,7 +41,8 @@ class RiskModel:
     """A fitted risk score: covariates (q,) and chosen features (k,) with training medians and sds.
 
     `columns` indexes the study's features; `beta` (q + k,) is per unit of a covariate and per
-    training sd of a feature; without any term the score is 0 for everybody.
+    training sd of a feature; without any term the score is 0 for everybody. `baseline` turns the
+    score into survival, by stratum.
     """
 
     columns: NDArray[np.intp]
@@ -50,6 +52,7 @@ class RiskModel:
     beta: NDArray[np.float64]
     covariate_means: NDArray[np.float64]
     dropped_for_fit: int
+    baseline: dict[int, Baseline] = field(default_factory=dict)
 
     def design(self, study: Study) -> NDArray[np.float64]:
         """Return the columns of the model (n, q + k) for any patients, imputed and scaled."""
@@ -60,6 +63,10 @@ class RiskModel:
     def risk(self, study: Study) -> NDArray[np.float64]:
         """Return the log relative hazard (n,) of any patients."""
         return np.asarray(self.design(study) @ self.beta)
+
+    def survival(self, study: Study, times: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return predicted survival (n, t) of any patients; NaN beyond the training follow-up."""
+        return survival_at(self.baseline, study.strata, self.risk(study), times)
 
 
 def default_max_final(events: int, n_covariates: int) -> int:
@@ -111,11 +118,20 @@ def _fit(study: Study, chosen: NDArray[np.intp]) -> RiskModel:
         model = _unfitted(study, chosen[:size], dropped=chosen.size - size)
         design = model.design(study)
         if design.shape[1] == 0:
-            return model
-        fit = fit_joint(design, study.risk)
+            return _with_baseline(model, study)
+        varies = np.ptp(design, axis=0) > 0  # a level may be absent from a training fold
+        fit = fit_joint(design[:, varies], study.risk)
         if fit.status == "ok":
-            return RiskModel(**{**vars(model), "beta": fit.beta})
-    return _unfitted(study, chosen[:0], dropped=chosen.size, n_covariates=0)
+            beta = np.zeros(design.shape[1])
+            beta[varies] = fit.beta
+            return _with_baseline(replace(model, beta=beta), study)
+    model = _unfitted(study, chosen[:0], dropped=chosen.size, n_covariates=0)
+    return _with_baseline(model, study)
+
+
+def _with_baseline(model: RiskModel, study: Study) -> RiskModel:
+    """Add the baseline hazard of the patients that the model was fitted on."""
+    return replace(model, baseline=baselines(study.outcome, study.strata, model.risk(study)))
 
 
 def _unfitted(

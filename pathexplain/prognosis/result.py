@@ -15,6 +15,7 @@ __all__ = [
     "Dropped",
     "FeaturePair",
     "FinalModel",
+    "FlowStep",
     "ForestRow",
     "KaplanMeier",
     "KaplanMeierGroup",
@@ -70,6 +71,16 @@ class Lost:
 
 
 @dataclass(frozen=True)
+class FlowStep:
+    """One box of the flow diagram (`study`): who remains, who leaves and why, how it ended."""
+
+    kind: Literal["remaining", "excluded", "outcome"]
+    label: str
+    n: int
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class CohortSummary:
     """Who was analyzed (`study`); times are in `time_unit`, "unknown" where the name has none."""
 
@@ -81,6 +92,8 @@ class CohortSummary:
     median_follow_up: WithInterval
     median_survival: WithInterval
     longest_time: float
+    n_competing: int = 0
+    flow: tuple[FlowStep, ...] = ()
 
 
 @dataclass(frozen=True)

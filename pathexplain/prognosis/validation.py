@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pathexplain.prognosis.concordance import concordant_pairs
-from pathexplain.prognosis.model import RiskModel, clinical_model, develop
+from pathexplain.prognosis.execution import Execution
+from pathexplain.prognosis.fold import Fold, fit_fold
 from pathexplain.prognosis.result import Validation, WithInterval
 
 if TYPE_CHECKING:
@@ -44,8 +45,12 @@ def deal_folds(
 
 
 def cross_validate(
-    study: Study, options: Options
-) -> tuple[Validation | None, NDArray[np.float64], str]:
+    study: Study,
+    options: Options,
+    execution: Execution | None = None,
+    *,
+    horizons: tuple[float, ...] = (),
+) -> tuple[Validation | None, NDArray[np.float64], str, tuple[Fold, ...]]:
     """Develop on all folds but one, score the one, `n_repeats` times over.
 
     Returns
@@ -57,6 +62,8 @@ def cross_validate(
         NaN where the fold's model has no term.
     reason : str
         Why there is no validation, else empty.
+    folds : tuple of Fold
+        Every fold of every repeat with its predictions.
     """
     n_splits = options.n_splits
     if study.outcome.events < MIN_EVENTS_PER_FOLD * n_splits:
@@ -64,24 +71,28 @@ def cross_validate(
             f"{study.outcome.events} events are too few for {n_splits} folds: at least "
             f"{MIN_EVENTS_PER_FOLD} events a fold are needed"
         )
-        return None, np.full(study.outcome.n, np.nan), reason
+        return None, np.full(study.outcome.n, np.nan), reason, ()
     generator = np.random.default_rng(options.seed)
-    folds = np.stack(
+    dealt = np.stack(
         [deal_folds(study.outcome.event, n_splits, generator) for _ in range(options.n_repeats)]
     )
-    risks, clinical = np.zeros(folds.shape), np.zeros(folds.shape)
-    models: list[RiskModel] = []
-    for repeat, fold in np.ndindex(folds.shape[0], n_splits):
-        test = np.flatnonzero(folds[repeat] == fold)
-        train = study.take(np.flatnonzero(folds[repeat] != fold))
-        held_out = study.take(test)
-        models.append(develop(train, alpha=options.alpha, max_final=options.max_final))
-        risks[repeat, test] = models[-1].risk(held_out)
-        if study.covariates.shape[1]:
-            clinical[repeat, test] = clinical_model(train).risk(held_out)
-    groups = folds if study.strata is None else folds + n_splits * study.strata
+    pieces = [
+        (study, dealt[repeat] == fold, horizons, options.alpha, options.max_final)
+        for repeat, fold in np.ndindex(dealt.shape[0], n_splits)
+    ]
+    found = (execution or Execution()).run("cross-validation", fit_fold, pieces)
+    folds = tuple(
+        Fold.read(index // n_splits, np.flatnonzero(piece[1]), plain)
+        for index, (piece, plain) in enumerate(zip(pieces, found, strict=True))
+    )
+    risks, clinical = np.zeros(dealt.shape), np.zeros(dealt.shape)
+    for fold in folds:
+        risks[fold.repeat, fold.test] = fold.risk
+        clinical[fold.repeat, fold.test] = fold.clinical_risk
+    groups = dealt if study.strata is None else dealt + n_splits * study.strata
     boots = _bootstrap(study, groups, (risks, clinical), options.n_bootstrap, generator)
-    return _assemble(study, models, boots, folds.shape[0]), _ranks(risks[0], folds[0]), ""
+    validation = _assemble(study, folds, boots, dealt.shape[0])
+    return validation, _ranks(risks[0], dealt[0]), "", folds
 
 
 def _bootstrap(
@@ -117,10 +128,10 @@ def _count(
 
 
 def _assemble(
-    study: Study, models: list[RiskModel], boots: NDArray[np.float64], n_repeats: int
+    study: Study, folds: tuple[Fold, ...], boots: NDArray[np.float64], n_repeats: int
 ) -> Validation:
     """Put intervals and selection frequencies together."""
-    chosen = np.concatenate([model.columns for model in models])
+    chosen = np.concatenate([fold.columns for fold in folds])
     counts = np.bincount(chosen.astype(np.intp), minlength=len(study.names))
     ranked = np.argsort(-counts, kind="stable")
     has_clinical = study.covariates.shape[1] > 0
@@ -128,13 +139,13 @@ def _assemble(
         c_index=_interval(boots[:, 0]),
         clinical_c_index=_interval(boots[:, 1]) if has_clinical else None,
         gain=_interval(boots[:, 0] - boots[:, 1]) if has_clinical else None,
-        n_splits=len(models) // n_repeats,
+        n_splits=len(folds) // n_repeats,
         n_repeats=n_repeats,
         n_bootstrap=len(boots) - 1,
-        n_models=len(models),
-        n_models_with_features=sum(model.columns.size > 0 for model in models),
+        n_models=len(folds),
+        n_models_with_features=sum(fold.columns.size > 0 for fold in folds),
         selection_frequency=tuple(
-            (study.names[j], float(counts[j] / len(models))) for j in ranked if counts[j]
+            (study.names[j], float(counts[j] / len(folds))) for j in ranked if counts[j]
         ),
         n=study.outcome.n,
         events=study.outcome.events,
