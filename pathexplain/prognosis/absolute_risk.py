@@ -23,7 +23,7 @@ ONE_STRATUM = 0  # the code of everybody where there are no strata
 
 @dataclass(frozen=True)
 class Baseline:
-    """Cumulative hazard at log relative hazard 0: steps of height `hazard` (k,) from `time` (k,)."""
+    """Cumulative hazard at log relative hazard 0: `hazard` (k,) from `time` (k,) on."""
 
     time: NDArray[np.float64]
     hazard: NDArray[np.float64]

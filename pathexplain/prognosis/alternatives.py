@@ -23,7 +23,6 @@ from lifelines import (
     WeibullAFTFitter,
 )
 from lifelines.exceptions import ConvergenceError
-from scipy import stats
 
 from pathexplain.prognosis.cox import fit_each, risk_order
 from pathexplain.prognosis.result import PValue, WithInterval
@@ -46,7 +45,6 @@ __all__ = [
     "competing_events",
 ]
 
-_Z = float(stats.norm.ppf(0.975))
 _AFT: dict[str, tuple[Callable[[], object], str]] = {
     "Weibull": (WeibullAFTFitter, "lambda_"),
     "log-normal": (LogNormalAFTFitter, "mu_"),
@@ -174,7 +172,7 @@ def _aft(
         tests = n_tests if k >= q else 1
         p = PValue(float(row["p"]), "Wald", study.outcome.n, study.outcome.events, tests)
         scale = "1 sd" if k >= q else "1 unit or level"
-        terms.append(TimeRatio(label, scale, _ratio(beta, se), p))
+        terms.append(TimeRatio(label, scale, WithInterval.of_log(beta, se), p))
     return AftModel(name, float(fitter.AIC_), tuple(terms), is_lowest_aic=False, reason="")
 
 
@@ -211,14 +209,14 @@ def _cause_specific(study: Study, columns: NDArray[np.intp]) -> tuple[CauseSpeci
     assert outcome.competing is not None
     beside = study.covariates if study.covariates.shape[1] else None
     features = study.features[:, columns]
-    order = risk_order(outcome.time, outcome.competing, strata=study.strata)
+    order = risk_order(outcome.time, outcome.competing, strata=study.strata, entry=outcome.entry)
     fits = fit_each(features, study.risk, covariates=beside)
     others = fit_each(features, order, covariates=beside)
     rows = []
     for k, column in enumerate(columns):
         pair = []
         for fit in (fits, others):
-            hr = _ratio(float(fit.beta[k] * fit.sd[k]), float(fit.se[k] * fit.sd[k]))
+            hr = WithInterval.of_log(float(fit.beta[k] * fit.sd[k]), float(fit.se[k] * fit.sd[k]))
             tests = len(columns)
             pair.append(
                 (hr, PValue(float(fit.p[k]), "Wald", int(fit.n[k]), int(fit.events[k]), tests))
@@ -288,9 +286,3 @@ def _product_limit(
     survival = np.concatenate([np.ones(1), np.cumprod(1.0 - deaths / np.maximum(at_risk, 1))])
     # jittered times of `_aalen_johansen` lie within a billionth of the true ones
     return np.asarray(survival[np.searchsorted(distinct, times + 1e-6, side="right")])
-
-
-def _ratio(beta: float, se: float) -> WithInterval:
-    """Return exp(beta) with its 95 % interval."""
-    with np.errstate(over="ignore"):
-        return WithInterval(*(float(np.exp(beta + side * _Z * se)) for side in (0, -1, 1)))

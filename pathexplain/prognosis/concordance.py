@@ -23,14 +23,16 @@ __all__ = ["concordance_index", "concordant_pairs"]
 def _pairs_of(
     i: int,
     others: NDArray[np.intp],
-    follow_up: tuple[NDArray[np.float64], NDArray[np.bool_]],
+    follow_up: tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]],
     risk: NDArray[np.float64],
     weight: NDArray[np.float64],
 ) -> tuple[float, float]:
     """Weighted concordant and comparable pairs in which patient `i` fails first."""
-    time, event = follow_up
+    time, event, entry = follow_up
     concordant, comparable = 0.0, 0.0
     for j in others:
+        if entry[j] >= time[i]:
+            continue
         if time[j] > time[i] or (time[j] == time[i] and not event[j]):
             comparable += weight[j]
             if risk[i] > risk[j]:
@@ -44,6 +46,7 @@ def _pairs_of(
 def _pairs(
     time: NDArray[np.float64],
     event: NDArray[np.bool_],
+    entry: NDArray[np.float64],
     risk: NDArray[np.float64],
     group: NDArray[np.int64],
     weight: NDArray[np.float64],
@@ -54,7 +57,7 @@ def _pairs(
         rows = np.flatnonzero((group == code) & (weight > 0.0))
         for i in rows:
             if event[i]:
-                more = _pairs_of(int(i), rows, (time, event), risk, weight)
+                more = _pairs_of(int(i), rows, (time, event, entry), risk, weight)
                 concordant, comparable = concordant + more[0], comparable + more[1]
     return concordant, comparable
 
@@ -66,14 +69,17 @@ def concordant_pairs(
     *,
     group: NDArray[np.int64] | None = None,
     weight: NDArray[np.float64] | None = None,
+    entry: NDArray[np.float64] | None = None,
 ) -> tuple[float, float]:
     """Return weighted numbers of concordant and of comparable pairs, all arrays (n,).
 
-    Only patients of one `group` are compared; `weight` is how often a patient counts.
+    Only patients of one `group` are compared; `weight` is how often a patient counts. With `entry`
+    a patient is compared with events that came after it only.
     """
+    starts = np.full(time.size, -np.inf) if entry is None else entry
     groups = np.zeros(time.size, np.int64) if group is None else group
     weights = np.ones(time.size) if weight is None else weight
-    concordant, comparable = _pairs(time, event, risk, groups, weights)
+    concordant, comparable = _pairs(time, event, starts, risk, groups, weights)
     return float(concordant), float(comparable)
 
 
@@ -83,6 +89,7 @@ def concordance_index(
     risk: NDArray[np.float64],
     *,
     group: NDArray[np.int64] | None = None,
+    entry: NDArray[np.float64] | None = None,
 ) -> float:
     """Return the share of comparable pairs in which the higher risk fails first; NaN without pairs.
 
@@ -95,5 +102,8 @@ def concordance_index(
     """
     known = np.isfinite(risk)
     groups = None if group is None else group[known]
-    concordant, comparable = concordant_pairs(time[known], event[known], risk[known], group=groups)
+    starts = None if entry is None else entry[known]
+    concordant, comparable = concordant_pairs(
+        time[known], event[known], risk[known], group=groups, entry=starts
+    )
     return concordant / comparable if comparable > 0 else float("nan")

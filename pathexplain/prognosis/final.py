@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["fit_final"]
 
 _Z = float(stats.norm.ppf(0.975))
-_TIME, _EVENT, _STRATUM = "__time__", "__event__", "__stratum__"
+_TIME, _EVENT, _STRATUM, _ENTRY = "__time__", "__event__", "__stratum__", "__entry__"
 
 
 def fit_final(
@@ -62,6 +62,8 @@ def fit_final(
     keys = [f"x{k}" for k in range(len(names))]
     frame = pd.DataFrame(model.design(study), columns=keys)
     frame[_TIME], frame[_EVENT] = study.outcome.time, study.outcome.event.astype(np.int64)
+    if study.outcome.entry is not None:
+        frame[_ENTRY] = study.outcome.entry
     if study.strata is not None:
         frame[_STRATUM] = study.strata
     with warnings.catch_warnings(record=True) as caught:
@@ -75,8 +77,9 @@ def _fit(frame: pd.DataFrame, *, has_strata: bool) -> tuple[CoxPHFitter, NDArray
     """Run lifelines: the fit, and Schoenfeld p-values in the order of the terms."""
     fitter = CoxPHFitter(penalizer=0.0)
     strata = [_STRATUM] if has_strata else None
+    entry = _ENTRY if _ENTRY in frame else None
     try:
-        fitter.fit(frame, duration_col=_TIME, event_col=_EVENT, strata=strata)
+        fitter.fit(frame, duration_col=_TIME, event_col=_EVENT, strata=strata, entry_col=entry)
         test = proportional_hazard_test(fitter, frame, time_transform="km")
     except ConvergenceError as error:
         first = str(error).strip().splitlines()[0]
@@ -107,7 +110,9 @@ def _assemble(
         n=outcome.n,
         events=outcome.events,
         events_per_variable=outcome.events / beta.size,
-        apparent_c_index=concordance_index(outcome.time, outcome.event, risk, group=study.strata),
+        apparent_c_index=concordance_index(
+            outcome.time, outcome.event, risk, group=study.strata, entry=outcome.entry
+        ),
         loglik=float(fitter.log_likelihood_),
         aic=float(fitter.AIC_partial_),
         p_likelihood_ratio=_p(study, p_global, "likelihood ratio, after selection", n_tests),

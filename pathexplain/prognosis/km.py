@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 
     from pathexplain.prognosis.outcome import Outcome
 
-__all__ = ["Curve", "kaplan_meier_curve", "kaplan_meier_panel", "median_split", "median_time"]
+__all__ = [
+    "Curve",
+    "follow_up_ticks",
+    "kaplan_meier_curve",
+    "kaplan_meier_panel",
+    "median_split",
+    "median_time",
+]
 
 HALF = 0.5
 MAX_TICKS = 8
@@ -38,11 +45,17 @@ class Curve:
     high: NDArray[np.float64]
 
 
-def kaplan_meier_curve(time: NDArray[np.float64], event: NDArray[np.bool_]) -> Curve:
+def kaplan_meier_curve(
+    time: NDArray[np.float64],
+    event: NDArray[np.bool_],
+    *,
+    entry: NDArray[np.float64] | None = None,
+) -> Curve:
     """Return the product-limit curve from time 0, with 95 % log-log (Greenwood) intervals.
 
     The interval is NaN where it is undefined: before the first event it is 1 to 1, and where
-    survival is 0 it has no width to give.
+    survival is 0 it has no width to give. With `entry` a patient is at risk only after it; the
+    curve stays level where nobody is at risk.
 
     Examples
     --------
@@ -54,6 +67,8 @@ def kaplan_meier_curve(time: NDArray[np.float64], event: NDArray[np.bool_]) -> C
     deaths = np.bincount(where, weights=event, minlength=times.size)
     leaving = np.bincount(where, minlength=times.size)
     at_risk = time.size - np.concatenate([[0], np.cumsum(leaving)[:-1]])
+    if entry is not None:
+        at_risk = at_risk - (time.size - np.searchsorted(np.sort(entry), times, side="left"))
     survival = np.cumprod(1.0 - deaths / at_risk)
     with np.errstate(divide="ignore", invalid="ignore"):
         greenwood = np.cumsum(deaths / (at_risk * (at_risk - deaths)))
@@ -98,13 +113,14 @@ def kaplan_meier_panel(
 ) -> KaplanMeier:
     """Return curves of the patients with group 0, 1, ..., and a descriptive log-rank p.
 
-    Groups without patients are left out; patients of group -1 are in no curve.
+    Groups without patients are left out; patients of group -1 are in no curve. With delayed entry
+    there is no log-rank p: lifelines' test does not know it.
     """
-    ticks = _ticks(float(outcome.time.max()))
+    ticks = follow_up_ticks(float(outcome.time.max()))
     present = [code for code in range(len(labels)) if (groups == code).any()]
     curves = tuple(_group(outcome, groups == code, labels[code], ticks) for code in present)
     test = None
-    if len(present) > 1:
+    if len(present) > 1 and outcome.entry is None:
         kept = groups >= 0
         table = multivariate_logrank_test(outcome.time[kept], groups[kept], outcome.event[kept])
         events = int(outcome.event[kept].sum())
@@ -118,7 +134,9 @@ def _group(
 ) -> KaplanMeierGroup:
     """Return one curve with its numbers at risk."""
     time, event = outcome.time[rows], outcome.event[rows]
-    curve = kaplan_meier_curve(time, event)
+    entry = None if outcome.entry is None else outcome.entry[rows]
+    curve = kaplan_meier_curve(time, event, entry=entry)
+    start = np.zeros(time.size) if entry is None else entry
     return KaplanMeierGroup(
         label=label,
         n=int(rows.sum()),
@@ -128,12 +146,12 @@ def _group(
         low=tuple(curve.low.tolist()),
         high=tuple(curve.high.tolist()),
         censored_at=tuple(np.unique(time[~event]).tolist()),
-        at_risk=tuple(int((time >= tick).sum()) for tick in ticks),
+        at_risk=tuple(int(((time >= tick) & (start <= tick)).sum()) for tick in ticks),
         median=median_time(curve),
     )
 
 
-def _ticks(longest: float) -> tuple[float, ...]:
+def follow_up_ticks(longest: float) -> tuple[float, ...]:
     """Return four to nine round times from 0 to the longest follow-up."""
     power = 10.0 ** np.floor(np.log10(longest))
     steps = power * np.array([0.1, 0.2, 0.25, 0.5, 1.0, 2.0])

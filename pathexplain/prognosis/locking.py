@@ -61,7 +61,7 @@ class LockedTerm:
 
 @dataclass(frozen=True)
 class Score:
-    """A linear score and the baseline hazard that goes with it, by stratum."""
+    """A linear score and its baseline hazard; none where it was developed within strata."""
 
     terms: tuple[LockedTerm, ...]
     baseline: dict[str, dict[str, tuple[float, ...]]]
@@ -76,7 +76,6 @@ class Development:
 
     n: int
     events: int
-    median_follow_up: float
     c_index: WithInterval
     c_index_apparent: float
     c_index_corrected: float
@@ -96,7 +95,6 @@ class LockedModel:
     event: str
     time_unit: str
     covariates: dict[str, tuple[str, ...]]
-    strata: str | None
     mpp: float | None
     horizon: float
     model: Score
@@ -141,7 +139,7 @@ def describe_model(study: Study, model: RiskModel) -> Score:
     risk = model.risk(study)
     steps = {
         str(code): {"time": tuple(one.time.tolist()), "hazard": tuple(one.hazard.tolist())}
-        for code, one in model.baseline.items()
+        for code, one in (model.baseline.items() if study.strata is None else ())
     }
     return Score(
         terms=(*beside, *features),

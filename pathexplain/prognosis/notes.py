@@ -17,15 +17,17 @@ if TYPE_CHECKING:
         NegativeControl,
         Preflight,
         Screen,
+        SurvivalResult,
         Validation,
         WithInterval,
     )
+    from pathexplain.prognosis.sites import SiteEffects
 
 __all__ = [
+    "closer_notes",
     "cohort_notes",
     "final_notes",
     "headline",
-    "methods_text",
     "screen_notes",
     "validation_notes",
 ]
@@ -178,27 +180,44 @@ def headline(screen: Screen, validation: Validation | None) -> str:
     return f"{text}. {found}"
 
 
-def methods_text(
-    cohort: CohortSummary, screen: Screen, validation: Validation | None, *, max_final: int
-) -> str:
-    """Describe what was run, in the words of a methods section."""
-    adjusted = f", adjusted for {', '.join(screen.adjusted_for)}" if screen.adjusted_for else ""
-    text = (
-        f"{cohort.n} patients with {cohort.events} events were analyzed; median follow-up is by "
-        f"reverse Kaplan-Meier. Each of {screen.n_tests} features was tested alone in a Cox model "
-        f"(Efron ties{adjusted}; hazard ratio per standard deviation; Wald p), with "
-        f"Benjamini-Hochberg and Holm correction over all of them. Features with adjusted "
-        f"p <= {screen.alpha:g} entered one Cox model without penalty in order of p, at most "
-        f"{max_final}, none with |r| > 0.8 to an earlier one."
-    )
-    if validation is None:
-        return text
-    return text + (
-        f" Discrimination was estimated by {validation.n_repeats} times repeated "
-        f"{validation.n_splits}-fold cross-validation with filtering, screening, selection, "
-        "imputation and scaling inside the training folds (Harrell's C over pairs within a test "
-        f"fold; 95 % interval from {validation.n_bootstrap} bootstrap samples of patients)."
-    )
+def closer_notes(result: SurvivalResult) -> list[Note]:
+    """Tell of effects that change with time, differ between sites or vanish within them."""
+    notes = []
+    changing = [one.feature for one in result.periods if one.p_difference.value < PH_LEVEL]
+    if changing:
+        text = f"The effect differs between early and late follow-up: {_few(changing)}."
+        notes.append(_warning("time_varying", text))
+    differing = [one.feature for one in result.site_effects if one.p_heterogeneity.value < PH_LEVEL]
+    if differing:
+        text = f"The hazard ratio differs between the levels of {result.site}: {_few(differing)}."
+        notes.append(_warning("site_heterogeneity", text))
+    vanishing = [one.feature for one in result.site_effects if _vanishes(one)]
+    if vanishing:
+        text = (
+            f"Compared within the levels of {result.site} only, the effect is no longer shown: "
+            f"{_few(vanishing)}."
+        )
+        notes.append(_warning("explained_by_site", text))
+    if result.cohort.events == result.cohort.n:
+        text = (
+            f"Every patient has the event: check that {result.event} is 1 for an event and 0 for "
+            "an end of follow-up."
+        )
+        notes.append(_warning("no_censoring", text))
+    if result.cohort.n_competing:
+        text = (
+            f"{result.cohort.n_competing} patients had a competing event: Cox models are "
+            "cause-specific (competing events censored), and a hazard ratio says nothing of the "
+            "share that will have the event; read the cumulative incidence."
+        )
+        notes.append(_info("competing_events", text))
+    return notes
+
+
+def _vanishes(effects: SiteEffects) -> bool:
+    """Say whether an interval that excluded 1 includes it once patients are compared in a site."""
+    pooled, within = effects.hr_unstratified, effects.hr_stratified
+    return not (pooled.low <= 1 <= pooled.high) and within.low <= 1 <= within.high
 
 
 def _warning(code: str, text: str) -> Note:

@@ -23,6 +23,10 @@ class Options:
     n_repeats: int
     n_permutations: int
     n_max_t: int
+    n_optimism: int = 100
+    n_stability: int = 50
+    horizons: tuple[float, ...] = ()
+    min_icc: float = 0.75
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
@@ -32,7 +36,18 @@ class Options:
         if self.n_splits < MIN_SPLITS:
             message = f"n_splits is {self.n_splits}; cross-validation needs at least {MIN_SPLITS}"
             raise CohortError(message)
-        for name in ("max_final", "n_repeats", "n_bootstrap", "n_permutations", "n_max_t"):
+        if not 0 <= self.min_icc <= 1:
+            message = f"min_icc is {self.min_icc}; an intraclass correlation lies between 0 and 1"
+            raise CohortError(message)
+        for name in (
+            "max_final",
+            "n_repeats",
+            "n_bootstrap",
+            "n_permutations",
+            "n_max_t",
+            "n_optimism",
+            "n_stability",
+        ):
             if getattr(self, name) < 1:
                 message = f"{name} is {getattr(self, name)}; give at least 1"
                 raise CohortError(message)

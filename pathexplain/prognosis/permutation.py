@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pathexplain.prognosis.absolute_risk import baselines
 from pathexplain.prognosis.cox import fit_joint
+from pathexplain.prognosis.execution import Execution, spawn_seed
 from pathexplain.prognosis.result import NegativeControl
 from pathexplain.prognosis.screening import adjust_bh, screen_fits
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["martingale_residuals", "max_t_p_values", "negative_control"]
 
+CONTROL = 1  # place of this step among the seeds
 _CHUNK = 100  # permutations multiplied at once
 
 
@@ -32,18 +35,20 @@ def martingale_residuals(study: Study) -> NDArray[np.float64]:
 
     They sum to 0 within each stratum (Breslow's cumulative hazard).
     """
-    weight = np.ones(study.outcome.n)
+    log_risk = np.zeros(study.outcome.n)
     if study.covariates.shape[1]:
         fit = fit_joint(study.covariates, study.risk, ties="breslow")
         if fit.status == "ok":
-            weight = np.exp((study.covariates - study.covariates.mean(axis=0)) @ fit.beta)
+            log_risk = (study.covariates - study.covariates.mean(axis=0)) @ fit.beta
     residuals = study.outcome.event.astype(np.float64)
-    for rows in _blocks(study):
-        time, event = study.outcome.time[rows], study.outcome.event[rows]
-        times, where = np.unique(time, return_inverse=True)
-        at_risk = np.cumsum(np.bincount(where, weights=weight[rows])[::-1])[::-1]
-        hazard = np.cumsum(np.bincount(where, weights=event, minlength=times.size) / at_risk)
-        residuals[rows] -= weight[rows] * hazard[where]
+    by_stratum = baselines(study.outcome, study.strata, log_risk)
+    codes = np.zeros(study.outcome.n, np.int64) if study.strata is None else study.strata
+    for code, baseline in by_stratum.items():
+        rows = np.flatnonzero(codes == code)
+        expected = baseline.at(study.outcome.time[rows])
+        if study.outcome.entry is not None:
+            expected = expected - baseline.at(study.outcome.entry[rows])
+        residuals[rows] -= np.exp(log_risk[rows]) * expected
     return residuals
 
 
@@ -72,28 +77,41 @@ def max_t_p_values(
 
 
 def negative_control(
-    study: Study, columns: NDArray[np.intp], options: Options, *, observed: int
+    study: Study,
+    columns: NDArray[np.intp],
+    options: Options,
+    *,
+    observed: int,
+    execution: Execution | None = None,
 ) -> NegativeControl:
     """Rerun the very screen on permuted outcomes and count what it would have reported.
 
     A sound screen reports something in about a share `alpha` of permutations, or less. `observed`
     is what it reported on the true outcomes.
     """
-    generator = np.random.default_rng(options.seed)
-    counts, smallest = [], []
-    for _ in range(options.n_permutations):
-        shuffled = replace(study, features=study.features[_permutation(study, generator)])
-        p = screen_fits(shuffled, columns).p
-        counts.append(int((adjust_bh(p) <= options.alpha).sum()))
-        smallest.append(float(np.nanmin(p, initial=1.0)))
+    pieces = [
+        (study, columns, options.alpha, spawn_seed(options.seed, CONTROL, k))
+        for k in range(options.n_permutations)
+    ]
+    found = (execution or Execution()).run("negative control", _permuted_screen, pieces)
+    counts = [int(one[0]) for one in found]
     return NegativeControl(
         n_permutations=options.n_permutations,
         discoveries=tuple(counts),
         share_with_discovery=float(np.mean(np.asarray(counts) > 0)),
         observed_discoveries=observed,
-        median_smallest_p=float(np.median(smallest)),
+        median_smallest_p=float(np.median([one[1] for one in found])),
         n_max_t_permutations=options.n_max_t,
     )
+
+
+def _permuted_screen(
+    study: Study, columns: NDArray[np.intp], alpha: float, seed: int
+) -> tuple[int, float]:
+    """Return discoveries and the smallest p of one permuted outcome."""
+    order = _permutation(study, np.random.default_rng(seed))
+    p = screen_fits(replace(study, features=study.features[order]), columns).p
+    return int((adjust_bh(p) <= alpha).sum()), float(np.nanmin(p, initial=1.0))
 
 
 def _blocks(study: Study) -> list[NDArray[np.intp]]:

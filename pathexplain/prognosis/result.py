@@ -6,8 +6,20 @@ Undefined numbers are NaN (``null`` in JSON) and the reason stands beside them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from scipy import stats
+
+if TYPE_CHECKING:
+    from pathexplain.prognosis.alternatives import AftModel, Competing
+    from pathexplain.prognosis.characteristics import Association, Characteristic
+    from pathexplain.prognosis.locking import LockedModel
+    from pathexplain.prognosis.reporting_items import ReportingItem
+    from pathexplain.prognosis.robustness import Robustness
+    from pathexplain.prognosis.sites import HeldOutSite, SiteEffects
+    from pathexplain.prognosis.time_varying import PeriodEffect
 
 __all__ = [
     "CohortSummary",
@@ -31,6 +43,8 @@ __all__ = [
     "WithInterval",
 ]
 
+_Z = float(stats.norm.ppf(0.975))
+
 
 @dataclass(frozen=True)
 class WithInterval:
@@ -39,6 +53,18 @@ class WithInterval:
     value: float
     low: float
     high: float
+
+    @classmethod
+    def of_log(cls, estimate: float, se: float) -> WithInterval:
+        """Return the exponential of a normal estimate, as a hazard ratio of a coefficient.
+
+        Examples
+        --------
+        >>> WithInterval.of_log(0.0, 0.1).low.__round__(3)
+        0.822
+        """
+        with np.errstate(over="ignore"):
+            return cls(*(float(np.exp(estimate + side * _Z * se)) for side in (0, -1, 1)))
 
 
 @dataclass(frozen=True)
@@ -286,6 +312,8 @@ class SurvivalResult:
     Read it in this order: `cohort`, `validation` (cross-validated, the figure to believe),
     `screen` with `negative_control`, `final` (optimistic: same patients as the selection).
     `final` and `validation` are None where `final_reason` and `validation_reason` say why.
+    `selected` are the features of the final model, which the parts after it look at more closely;
+    `model` is what `--lock` writes; `remark` and `tripod` answer the reporting guidelines.
     """
 
     time: str
@@ -305,4 +333,21 @@ class SurvivalResult:
     forest: tuple[ForestRow, ...]
     notes: tuple[Note, ...]
     methods: str
-    options: dict[str, float | int | str | None]
+    options: dict[str, object]
+    entry: str | None = None
+    competing_column: str | None = None
+    site: str | None = None
+    horizons: tuple[float, ...] = ()
+    selected: tuple[str, ...] = ()
+    characteristics: tuple[Characteristic, ...] = ()
+    associations: tuple[Association, ...] = ()
+    periods: tuple[PeriodEffect, ...] = ()
+    accelerated: tuple[AftModel, ...] = ()
+    competing: Competing | None = None
+    site_effects: tuple[SiteEffects, ...] = ()
+    held_out_sites: tuple[HeldOutSite, ...] = ()
+    robustness: Robustness | None = None
+    model: LockedModel | None = None
+    remark: tuple[ReportingItem, ...] = ()
+    tripod: tuple[ReportingItem, ...] = ()
+    versions: dict[str, str] = field(default_factory=dict)

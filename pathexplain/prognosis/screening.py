@@ -119,7 +119,9 @@ def _row(
         p_bh=float(adjusted[0]),
         p_holm=float(adjusted[1]),
         p_max_t=float(adjusted[2]),
-        c_index=concordance_index(outcome.time, outcome.event, risk, group=study.strata),
+        c_index=concordance_index(
+            outcome.time, outcome.event, risk, group=study.strata, entry=outcome.entry
+        ),
         status=fits.status[k],
         is_discovery=bool(adjusted[0] <= alpha),
     )

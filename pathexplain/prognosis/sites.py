@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["HeldOutSite", "SiteEffects", "SiteHazardRatio", "leave_one_site_out", "site_effects"]
 
-_Z = float(stats.norm.ppf(0.975))
 MIN_SITE_EVENTS = 5  # events below which a site gets no estimate of its own (own choice)
 
 
@@ -92,8 +91,8 @@ def site_effects(study: Study, columns: NDArray[np.intp]) -> tuple[SiteEffects, 
         effects.append(
             SiteEffects(
                 feature=study.names[column],
-                hr_unstratified=_hr(*pooled[k][:2]),
-                hr_stratified=_hr(*within[k][:2]),
+                hr_unstratified=WithInterval.of_log(*pooled[k][:2]),
+                hr_stratified=WithInterval.of_log(*within[k][:2]),
                 by_site=rows,
                 p_heterogeneity=PValue(p, "Cochran's Q", n, events, len(columns)),
                 i_squared=i_squared,
@@ -173,7 +172,7 @@ def _c_with_interval(
 def _score_hr(study: Study, risk: NDArray[np.float64]) -> WithInterval:
     """Return the hazard ratio for one sd of a score."""
     fits = fit_each((risk / risk.std(ddof=1))[:, None], study.risk)
-    return _hr(float(fits.beta[0]), float(fits.se[0]))
+    return WithInterval.of_log(float(fits.beta[0]), float(fits.se[0]))
 
 
 def _fits(
@@ -206,7 +205,7 @@ def _fits(
 def _at_site(site: str, fit: tuple[float, float, int, int, str]) -> SiteHazardRatio:
     """Return one site's row."""
     beta, se, n, events, reason = fit
-    return SiteHazardRatio(site, _hr(beta, se), n, events, reason)
+    return SiteHazardRatio(site, WithInterval.of_log(beta, se), n, events, reason)
 
 
 def _heterogeneity(fits: list[tuple[float, float, int, int, str]]) -> tuple[float, float]:
@@ -217,9 +216,3 @@ def _heterogeneity(fits: list[tuple[float, float, int, int, str]]) -> tuple[floa
     q = float((weight * (beta - (weight @ beta) / weight.sum()) ** 2).sum())
     df = len(fits) - 1
     return float(stats.chi2.sf(q, df)), max(0.0, (q - df) / q) if q > 0 else 0.0
-
-
-def _hr(beta: float, se: float) -> WithInterval:
-    """Return exp(beta) with its 95 % interval."""
-    with np.errstate(over="ignore"):
-        return WithInterval(*(float(np.exp(beta + side * _Z * se)) for side in (0, -1, 1)))

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-__all__ = ["Study", "build_study", "summarize"]
+__all__ = ["Study", "build_study", "find_site", "flow_before", "recorded_mpp", "summarize"]
+
+SITE_NAMES = ("site", "center", "centre", "hospital", "tissue_source_site", "institution")
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Study:
     def risk(self) -> RiskOrder:
         """The patients sorted for the partial likelihood."""
         outcome = self.outcome
-        return risk_order(outcome.time, outcome.event, strata=self.strata)
+        return risk_order(outcome.time, outcome.event, strata=self.strata, entry=outcome.entry)
 
     def take(self, rows: NDArray[np.intp]) -> Study:
         """Return the study of some patients only."""
@@ -162,6 +164,27 @@ def build_study(  # noqa: PLR0913  one column a role
     )
 
 
+def find_site(
+    cohort: AnnData, *, site: str | None, strata: str | None, used: Sequence[str]
+) -> str | None:
+    """Return the column that says where a patient was treated: asked for, or told by its name."""
+    if site is not None:
+        return site
+    if strata is not None:
+        return strata
+    return next(
+        (
+            str(name)
+            for name in cohort.obs.columns
+            if str(name).lower() in SITE_NAMES
+            and name not in used
+            and 1 < cohort.obs[name].nunique() < cohort.n_obs
+            and cohort.obs[name].notna().all()
+        ),
+        None,
+    )
+
+
 def summarize(study: Study) -> CohortSummary:
     """Count patients and events; median follow-up by reverse Kaplan-Meier.
 
@@ -170,7 +193,7 @@ def summarize(study: Study) -> CohortSummary:
     Schemper and Smith (1996), doi 10.1016/0197-2456(96)00075-X.
     """
     outcome = study.outcome
-    follow_up = kaplan_meier_curve(outcome.time, ~outcome.event)
+    follow_up = kaplan_meier_curve(outcome.time, ~outcome.event, entry=outcome.entry)
     competing = 0 if outcome.competing is None else int(outcome.competing.sum())
     return CohortSummary(
         n_input=study.n_input,
@@ -179,7 +202,9 @@ def summarize(study: Study) -> CohortSummary:
         lost=study.lost,
         time_unit=outcome.unit,
         median_follow_up=median_time(follow_up),
-        median_survival=median_time(kaplan_meier_curve(outcome.time, outcome.event)),
+        median_survival=median_time(
+            kaplan_meier_curve(outcome.time, outcome.event, entry=outcome.entry)
+        ),
         longest_time=float(outcome.time.max()),
         n_competing=competing,
         flow=(*study.before, *_flow(study, competing)),

@@ -124,7 +124,9 @@ def _count(
 ) -> tuple[float, float]:
     """Count concordant and comparable pairs of one repeat."""
     outcome = study.outcome
-    return concordant_pairs(outcome.time, outcome.event, risk, group=group, weight=weight)
+    return concordant_pairs(
+        outcome.time, outcome.event, risk, group=group, weight=weight, entry=outcome.entry
+    )
 
 
 def _assemble(

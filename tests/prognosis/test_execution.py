@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pathexplain.errors import CohortError
 from pathexplain.prognosis.execution import Execution, spawn_seed
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def square(x: float) -> dict[str, float]:

@@ -109,3 +109,24 @@ def test_weights_count_patients_and_groups_keep_pairs_inside() -> None:
 def test_no_pairs_is_nan() -> None:
     nothing = concordance_index(np.ones(3), np.zeros(3, dtype=bool), np.arange(3.0))
     assert np.isnan(nothing)
+
+
+def test_delayed_entry_equals_lifelines() -> None:
+    rng = np.random.default_rng(8)
+    entry = rng.uniform(0, 4, 150).round(1)
+    entry[:40] = 0.0
+    time = (entry + rng.exponential(8, 150)).round(1) + 0.1
+    event = rng.random(150) < 0.6
+    curve = kaplan_meier_curve(time, event, entry=entry)
+    fitter = KaplanMeierFitter().fit(time, event, entry=entry)
+    theirs = fitter.survival_function_.iloc[:, 0]
+    np.testing.assert_allclose(curve.survival[1:], theirs.loc[curve.time[1:]], rtol=1e-10)
+
+
+def test_a_late_patient_is_compared_with_later_events_only() -> None:
+    time, event = np.array([1.0, 3.0, 5.0]), np.array([True, True, False])
+    entry = np.array([0.0, 0.0, 2.0])  # the third was not observed at the first event
+    risk = np.array([3.0, 1.0, 2.0])
+    # pairs: (1, 2) concordant, (2, 3) discordant; (1, 3) is no pair
+    assert concordant_pairs(time, event, risk, entry=entry) == (1.0, 2.0)
+    assert concordance_index(time, event, risk) == pytest.approx(2 / 3)

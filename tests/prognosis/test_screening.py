@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -172,3 +174,17 @@ def test_strata_keep_the_risk_sets_apart() -> None:
     risk = risk_order([1.0, 2.0, 1.0, 2.0], [1, 1, 1, 1], strata=[0, 0, 1, 1])
     assert risk.rows[:, 2].tolist() == [0, 0, 1, 1]
     assert len(set(risk.rows[:, 1].tolist())) == 4
+
+
+def test_martingale_residuals_know_delayed_entry() -> None:
+    rng = np.random.default_rng(2)
+    study = make_study(n=150, m=2, q=1)
+    entry = study.outcome.time * rng.uniform(0, 0.8, 150)
+    study = replace(study, outcome=replace(study.outcome, entry=entry))
+    residuals = martingale_residuals(study)
+    np.testing.assert_allclose(residuals.sum(), 0.0, atol=1e-9)
+    # the score of a further column at 0, beside the fitted covariate, is its product with them
+    fit = fit_joint(study.covariates, study.risk, ties="breslow")
+    design = np.column_stack([study.covariates, study.features])
+    gradient = partial_likelihood(design, study.risk, [*fit.beta, 0, 0], ties="breslow")[1]
+    np.testing.assert_allclose(study.features.T @ residuals, gradient[1:], atol=1e-6)

@@ -1,0 +1,178 @@
+"""Would the finding survive another segmentation: repeatability, and hazard ratios under each.
+
+Not for perturbing or for estimating the correlations: `pathexplain robustness` writes the folder
+that is read here. Looking at repeatability takes no account of outcome, so leaving features out
+for it does not bias the screen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from pathexplain.errors import CohortError
+from pathexplain.prognosis.cox import fit_each
+from pathexplain.prognosis.result import Dropped, WithInterval
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pathexplain.prognosis.study import Study
+
+__all__ = [
+    "FeatureRobustness",
+    "HazardShift",
+    "Robustness",
+    "hazard_shifts",
+    "not_robust",
+    "read_repeatability",
+]
+
+ICC_FILE = "icc.csv"
+ICC_COLUMNS = ("feature", "perturbation", "icc", "icc_low", "icc_high")
+
+
+@dataclass(frozen=True)
+class FeatureRobustness:
+    """The least repeatable perturbation of one feature; NaN with `reason` where undefined."""
+
+    feature: str
+    perturbation: str
+    icc: WithInterval
+    reason: str
+
+
+@dataclass(frozen=True)
+class HazardShift:
+    """Hazard ratio per sd of the unperturbed feature, measured under one condition.
+
+    `ratio` is to the unperturbed hazard ratio of the same patients (1: no shift); NaN with
+    `reason` where the condition cannot be fitted.
+    """
+
+    feature: str
+    condition: str
+    hr: WithInterval
+    ratio: float
+    n: int
+    events: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """What a folder of `pathexplain robustness` says of the features of this study."""
+
+    min_icc: float
+    n_below: int
+    features: tuple[FeatureRobustness, ...]
+    shifts: tuple[HazardShift, ...]
+
+
+def read_repeatability(folder: str | Path) -> dict[str, FeatureRobustness]:
+    """Read ``icc.csv``: the worst perturbation of each feature.
+
+    Raises
+    ------
+    CohortError
+        If the file is not there or lacks a column.
+    """
+    path = Path(folder) / ICC_FILE
+    try:
+        table = pd.read_csv(path, dtype={"feature": str, "perturbation": str, "reason": str})
+    except (OSError, ValueError) as error:
+        message = f"{path} cannot be read: {error}; give a folder of `pathexplain robustness`"
+        raise CohortError(message, path=str(path)) from error
+    missing = [name for name in ICC_COLUMNS if name not in table]
+    if missing:
+        message = f"{path} lacks the columns {', '.join(missing)}"
+        raise CohortError(message, path=str(path))
+    reasons = table["reason"].fillna("") if "reason" in table else pd.Series("", index=table.index)
+    worst: dict[str, FeatureRobustness] = {}
+    for row, reason in zip(table.itertuples(index=False), reasons, strict=True):
+        found = FeatureRobustness(
+            str(row.feature),
+            str(row.perturbation),
+            WithInterval(*(float(getattr(row, name)) for name in ICC_COLUMNS[2:])),
+            str(reason),
+        )
+        known = worst.get(found.feature)
+        if known is None or not found.icc.value >= known.icc.value:
+            worst[found.feature] = found
+    return worst
+
+
+def not_robust(
+    names: tuple[str, ...], worst: dict[str, FeatureRobustness], *, min_icc: float
+) -> tuple[Dropped, ...]:
+    """Return the features below `min_icc` under some perturbation, or not measured, with reasons.
+
+    Examples
+    --------
+    >>> icc = WithInterval(0.4, 0.2, 0.6)
+    >>> worst = {"a": FeatureRobustness("a", "erosion", icc, "")}
+    >>> [(d.feature, d.detail) for d in not_robust(("a", "b"), worst, min_icc=0.75)]
+    [('a', 'ICC 0.400 under erosion'), ('b', 'not in icc.csv')]
+    """
+    dropped = []
+    for name in names:
+        one = worst.get(name)
+        if one is None:
+            dropped.append(Dropped(name, "not robust", f"not in {ICC_FILE}"))
+        elif np.isnan(one.icc.value):
+            why = f": {one.reason}" if one.reason else ""
+            dropped.append(
+                Dropped(name, "not robust", f"ICC undefined under {one.perturbation}{why}")
+            )
+        elif one.icc.value < min_icc:
+            detail = f"ICC {one.icc.value:.3f} under {one.perturbation}"
+            dropped.append(Dropped(name, "not robust", detail))
+    return tuple(dropped)
+
+
+def hazard_shifts(
+    study: Study, columns: NDArray[np.intp], folder: str | Path
+) -> tuple[HazardShift, ...]:
+    """Fit each feature as measured under each condition, ``patients_<condition>.csv``."""
+    shifts: list[HazardShift] = []
+    for path in sorted(Path(folder).glob("patients_*.csv")):
+        table = pd.read_csv(path, dtype={"patient_id": str})
+        if "patient_id" not in table:
+            message = f"{path} has no column 'patient_id'"
+            raise CohortError(message, path=str(path))
+        aligned = (
+            table.drop_duplicates("patient_id").set_index("patient_id").reindex(study.patients)
+        )
+        condition = path.stem.removeprefix("patients_")
+        shifts.extend(_shift(study, int(column), condition, aligned) for column in columns)
+    return tuple(shifts)
+
+
+def _shift(study: Study, column: int, condition: str, table: pd.DataFrame) -> HazardShift:
+    """Compare one feature under one condition with itself, on the patients that have both."""
+    name, nan = study.names[column], float("nan")
+    if name not in table:
+        unknown = WithInterval(nan, nan, nan)
+        return HazardShift(name, condition, unknown, nan, 0, 0, "not in the condition's table")
+    before = study.features[:, column]
+    sd = np.nanstd(before, ddof=1)
+    pair = np.column_stack([before, table[name].to_numpy(dtype=np.float64)]) / sd
+    rows = np.flatnonzero(~np.isnan(pair).any(axis=1))
+    part = study.take(rows)
+    varies = np.ptp(part.covariates, axis=0) > 0 if rows.size else np.zeros(0, dtype=bool)
+    beside = part.covariates[:, varies] if varies.any() else None
+    fits = fit_each(pair[rows], part.risk, covariates=beside)
+    reason = "" if fits.status[1] == "ok" else fits.status[1]
+    return HazardShift(
+        feature=name,
+        condition=condition,
+        hr=WithInterval.of_log(float(fits.beta[1]), float(fits.se[1])),
+        ratio=float(np.exp(fits.beta[1] - fits.beta[0])),
+        n=int(fits.n[1]),
+        events=int(fits.events[1]),
+        reason=reason,
+    )
