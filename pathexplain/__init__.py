@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathexplain.diagnosis.attention import attend
     from pathexplain.diagnosis.perturbation import perturb
     from pathexplain.extraction import extract
-    from pathexplain.prognosis import survival
+    from pathexplain.prognosis import survival, validate
     from pathexplain.prompts import Prompt, PromptSet, read_prompts
     from pathexplain.segmentor import load_segmentor
 
@@ -30,6 +30,7 @@ __all__ = [
     "read_cohort",
     "read_prompts",
     "survival",
+    "validate",
 ]
 
 __version__ = "0.1.0"
@@ -45,6 +46,7 @@ _HOMES = {
     "read_cohort": "pathexplain.cohort",
     "read_prompts": "pathexplain.prompts",
     "survival": "pathexplain.prognosis",
+    "validate": "pathexplain.prognosis",
 }
 
 

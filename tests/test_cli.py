@@ -142,7 +142,7 @@ def test_wrong_input_is_a_message_and_exit_code_2(
     ("error", "code", "says"),
     [
         (FitError("no fit: 0 events"), 1, "pathexplain: no fit: 0 events\n"),
-        (KeyboardInterrupt(), 130, "resumes an extraction where it stopped"),
+        (KeyboardInterrupt(), 130, "goes on where it stopped"),
         (ZeroDivisionError("of nought"), 1, "unexpected ZeroDivisionError: of nought"),
     ],
 )
@@ -443,13 +443,24 @@ def test_the_analyses_hand_over_their_options(
     assert shown.out.split() == [str(table.parent / "importance" / name) for name in "jh"]
     assert "1 features" in shown.err
     words = ["survival", str(table), "--time", "t", "--event", "e", "--strata", "site"]
+    words += ["--competing", "2", "--horizons", "12, 36", "--jobs", "2"]
     assert main([*words, "--covariates", "age", "--out", str(table.parent / "o")]) == 0
+    assert made["survival"].pop("progress") is not None
     assert made["survival"] == {
         "time": "t",
         "event": "e",
         "covariates": ("age",),
         "strata": "site",
+        "entry": None,
+        "competing": "2",
+        "site": None,
+        "horizons": (12.0, 36.0),
+        "robustness": None,
+        "min_icc": 0.75,
+        "alpha": 0.05,
         "seed": 0,
+        "jobs": 2,
+        "checkpoint": table.parent / "o" / ".pieces",
     }
     assert runs == [table, table]
 

@@ -1,4 +1,4 @@
-"""The two analyses of a cohort: options, one call, and the paths of the report.
+"""What a diagnosis rests on: options, one call, and the paths of the report.
 
 Heavy imports stay inside the functions, so that `--help` needs none of them.
 """
@@ -6,7 +6,7 @@ Heavy imports stay inside the functions, so that `--help` needs none of them.
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - cyclopts reads the annotations
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -15,7 +15,7 @@ from pathexplain.cli.output import note, say
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["importance", "survival"]
+__all__ = ["importance"]
 
 Column = Annotated[str, Parameter(required=True)]
 Names = Annotated[tuple[str, ...], Parameter(show_default=False)]
@@ -65,85 +65,30 @@ def importance(  # noqa: PLR0913 - one parameter an option
         cohort,
         clinical=clinical,
         patient=patient,
-        clinical_columns=_names(clinical_columns) or None,
+        clinical_columns=names(clinical_columns) or None,
     )
-    _note_columns(table)
-    result = run(table, target=target, groups=groups, covariates=_names(covariates), seed=seed)
-    _show_paths(write_report(result, _report_folder(out, cohort, "importance"), run=cohort))
+    note_columns(table)
+    result = run(table, target=target, groups=groups, covariates=names(covariates), seed=seed)
+    show_paths(write_report(result, report_folder(out, cohort, "importance"), run=cohort))
 
 
-def survival(  # noqa: PLR0913 - one parameter an option
-    cohort: Path,
-    /,
-    *,
-    time: Column,
-    event: Column,
-    covariates: Names = (),
-    strata: str | None = None,
-    clinical: Path | None = None,
-    clinical_columns: Names = (),
-    patient: str = "patient_id",
-    out: Path | None = None,
-    seed: int = 0,
-) -> None:
-    """Ask which features carry survival; write a report and its numbers.
-
-    Parameters
-    ----------
-    cohort
-        Run folder, .h5ad, or CSV with one row a patient.
-    time
-        Clinical column with the time to event or to the end of follow-up.
-    event
-        Clinical column that is 1 where the event was seen, 0 where follow-up ended.
-    covariates
-        Clinical columns to adjust for; several with commas, or the option again.
-    strata
-        Clinical column whose values have baseline hazards of their own.
-    clinical
-        CSV with one row a patient, joined to the cohort.
-    clinical_columns
-        For a cohort in a CSV: its columns that are no features. Default: told by their names.
-    patient
-        Column that names the patient.
-    out
-        Folder of the report. Default: survival/ beside the cohort's table.
-    seed
-        Seed of all resampling.
-    """
-    from pathexplain.cohort import read_cohort
-    from pathexplain.prognosis import survival as run
-    from pathexplain.report import write_report
-
-    table = read_cohort(
-        cohort,
-        clinical=clinical,
-        patient=patient,
-        clinical_columns=_names(clinical_columns) or None,
-    )
-    _note_columns(table)
-    options: dict[str, Any] = {"covariates": _names(covariates), "strata": strata, "seed": seed}
-    result = run(table, time=time, event=event, **options)
-    _show_paths(write_report(result, _report_folder(out, cohort, "survival"), run=cohort))
-
-
-def _note_columns(table: AnnData) -> None:
+def note_columns(table: AnnData) -> None:
     """Say on stderr what counts as clinical: a wrong guess would leak the answer."""
     clinical = ", ".join(map(str, table.obs.columns)) or "none"
     note(f"{table.n_obs} patients, {table.n_vars} features; clinical columns: {clinical}")
 
 
-def _names(given: tuple[str, ...]) -> tuple[str, ...]:
+def names(given: tuple[str, ...]) -> tuple[str, ...]:
     """Split names that were given with commas."""
     return tuple(name.strip() for item in given for name in item.split(",") if name.strip())
 
 
-def _report_folder(out: Path | None, cohort: Path, name: str) -> Path:
+def report_folder(out: Path | None, cohort: Path, name: str) -> Path:
     """Folder of a report from the option, else beside the cohort's table."""
     return out if out is not None else (cohort if cohort.is_dir() else cohort.parent) / name
 
 
-def _show_paths(paths: tuple[Path, Path]) -> None:
+def show_paths(paths: tuple[Path, Path]) -> None:
     """Print the files of a report, the page last, where the eye is."""
     for path in paths:
         say(path)

@@ -22,6 +22,7 @@ from pathexplain.cli import (
     explaining,
     exporting,
     extracting,
+    prognosis,
     training,
 )
 from pathexplain.cli.output import note
@@ -59,7 +60,8 @@ for command in (
     analyses.importance,
     explaining.perturb,
     explaining.attend,
-    analyses.survival,
+    prognosis.survival,
+    prognosis.validate,
     commands.demo,
     datasets.dataset,
     training.train,
@@ -113,7 +115,7 @@ def _run(tokens: list[str], *, is_debug: bool) -> int:
     except PathExplainError as error:
         return _report(error, str(error), error.exit_code, is_debug=is_debug)
     except KeyboardInterrupt as error:
-        about = "interrupted; the same command resumes an extraction where it stopped"
+        about = "interrupted; the same command goes on where it stopped"
         return _report(error, about, INTERRUPTED, is_debug=is_debug)
     except BrokenPipeError:
         # Whoever read our output has enough of it; nothing may be written at exit either.

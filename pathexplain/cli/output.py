@@ -122,6 +122,10 @@ class Bars:
         """Show how many images are measured."""
         self._show("images", "images", done, total)
 
+    def stage(self, name: str, done: int, total: int) -> None:
+        """Show how many pieces of a named stage are done."""
+        self._show(name, name, done, total)
+
     def step(self, step: int, steps: int, metrics: Mapping[str, float]) -> None:
         """Show how far a training is, and its last losses."""
         words = [f"{name} {value:.3f}" for name, value in metrics.items() if name != "seconds"]

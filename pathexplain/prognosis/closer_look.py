@@ -80,7 +80,7 @@ def _competing(study: Study, model: RiskModel | None) -> Any:
             study, groups, labels=("all patients",), columns=nobody, ticks=ticks
         )
     first = int(model.columns[0])
-    labels = (f"{study.names[first]}: at or below median", "above median")
+    labels = ("at or below median", "above median")
     groups = median_split(study.features[:, first])
     return competing_events(study, groups, labels=labels, columns=model.columns, ticks=ticks)
 

@@ -221,7 +221,7 @@ def _check_entries(
 ) -> None:
     """Note entries below 0 or not before the end of follow-up."""
     with np.errstate(invalid="ignore"):
-        wrong = (entries < 0) | (entries >= times)
+        wrong = (entries < 0) | ((entries >= times) & (times > 0))
     if wrong.any():
         text = (
             f"column {name}: entry must lie between 0 and the end of follow-up, not "

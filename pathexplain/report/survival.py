@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pathexplain.report import plots, survival_plots
 from pathexplain.report.figures import figure_markup
 from pathexplain.report.page import Fact, Page, Section, render, render_page
+from pathexplain.report.survival_closer import checklist_section, closer_sections, flow_figure
 from pathexplain.report.wording import (
     format_interval,
     format_number,
@@ -109,11 +110,19 @@ def survival_sections(result: SurvivalResult, *, prefix: str = "survival") -> li
         Section("The screen: one feature at a time", f"{prefix}-screen", _screen(result, prefix)),
         Section("Curves", f"{prefix}-curves", _curves(result, prefix)),
         Section("The final model", f"{prefix}-final", _final(result, prefix)),
+        *closer_sections(result, prefix=prefix),
         Section(
             "Patients and features",
             f"{prefix}-patients",
-            render("survival_patients.html", result=result, words=_interval),
+            render(
+                "survival_patients.html",
+                result=result,
+                words=_interval,
+                words_of=format_interval,
+                flow=flow_figure(result.cohort, name=f"{prefix}-flow"),
+            ),
         ),
+        *checklist_section(result, prefix=prefix),
     ]
 
 
@@ -141,7 +150,9 @@ def _screen(result: SurvivalResult, prefix: str) -> Markup:
     forest = [row for row in result.forest if row.panel == "screen"][:_MAX_ROWS]
     found = set(discoveries(result))
     if forest:
-        figures.append(_forest(forest, found=found, name=f"{prefix}-screen-forest"))
+        label = "hazard ratio per SD (95 % interval, log axis)"
+        name = f"{prefix}-screen-forest"
+        figures.append(_forest(forest, found=found, name=name, label=label))
     return render(
         "survival_screen.html", result=result, figures=figures, n_shown=_MAX_ROWS, words=_interval
     )
@@ -163,7 +174,7 @@ def _volcano(result: SurvivalResult, prefix: str) -> Markup:
     return figure_markup(figure, alt=alt, name=f"{prefix}-volcano")
 
 
-def _forest(rows: Sequence[ForestRow], *, found: set[str] | None, name: str) -> Markup:
+def _forest(rows: Sequence[ForestRow], *, found: set[str] | None, name: str, label: str) -> Markup:
     """Hazard ratios with intervals."""
     intervals = [
         plots.Interval(
@@ -176,7 +187,6 @@ def _forest(rows: Sequence[ForestRow], *, found: set[str] | None, name: str) -> 
         for row in rows
     ]
     alt = "Hazard ratios: " + "; ".join(f"{row.label} {_interval(row.hr)}" for row in rows)
-    label = "hazard ratio per SD (95 % interval, log axis)"
     return figure_markup(plots.forest_plot(intervals, value_label=label), alt=alt, name=name)
 
 
@@ -212,7 +222,9 @@ def _kaplan_meier(panel: KaplanMeier, result: SurvivalResult, *, name: str) -> M
 def _final(result: SurvivalResult, prefix: str) -> Markup:
     """Multivariable model, or why there is none."""
     rows = [row for row in result.forest if row.panel == "final"]
-    figure = _forest(rows, found=None, name=f"{prefix}-final-forest") if rows else None
+    label = "hazard ratio per SD of a feature, per unit or level of a covariate"
+    name = f"{prefix}-final-forest"
+    figure = _forest(rows, found=None, name=name, label=label) if rows else None
     return render("survival_final.html", result=result, figure=figure, words=_interval, p=format_p)
 
 

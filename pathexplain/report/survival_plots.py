@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
 
+    from pathexplain.prognosis.alternatives import CumulativeIncidence
     from pathexplain.report.plots import Curve
 
-__all__ = ["survival_plot", "volcano_plot"]
+__all__ = ["incidence_plot", "survival_plot", "volcano_plot"]
 
 _LABEL_PLACES = ((5, 3), (5, -9), (-10, 3), (-10, -9), (-3, 7))
 _MANY_POINTS = 500
@@ -57,6 +58,35 @@ def survival_plot(
         axes.tick_params(labelbottom=True)
         if len(curves) > 1:
             axes.legend(loc="lower left")
+        open_spines(axes)
+        _at_risk_table(table, curves, at_risk_times, time_label=time_label)
+    return figure
+
+
+def incidence_plot(
+    curves: Sequence[CumulativeIncidence],
+    *,
+    at_risk_times: Sequence[float],
+    time_label: str,
+    value_label: str,
+) -> Figure:
+    """Draw cumulative incidence with bands, the competing event dashed, 1 - Kaplan-Meier thin."""
+    with house_style():
+        figure = new_figure(width_in=WIDTH_IN, height_in=3.4 + 0.24 * len(curves))
+        ratios = [3.1, 0.25 + 0.24 * len(curves)]
+        axes, table = figure.subplots(2, 1, sharex=True, height_ratios=ratios)
+        for color, curve in zip(cycle(COLORS), curves, strict=False):
+            style = {"where": "post", "color": color}
+            axes.step(curve.time, curve.event, lw=1.9, label=curve.label, **style)
+            axes.step(curve.time, curve.competing, lw=1.3, ls=(0, (4, 2)), **style)
+            axes.step(curve.time, curve.kaplan_meier, lw=0.7, **style)
+            low, high = np.asarray(curve.low, float), np.asarray(curve.high, float)
+            axes.fill_between(curve.time, low, high, step="post", color=color, alpha=0.18, lw=0)
+        axes.set(ylim=(0, 1.02), ylabel=value_label)
+        axes.set_xticks(list(at_risk_times))
+        axes.tick_params(labelbottom=True)
+        if len(curves) > 1:
+            axes.legend(loc="upper left")
         open_spines(axes)
         _at_risk_table(table, curves, at_risk_times, time_label=time_label)
     return figure
@@ -113,7 +143,11 @@ def _censoring_marks(axes: Axes, curve: Curve, times: Sequence[float], *, color:
 
 
 def _at_risk_table(
-    axes: Axes, curves: Sequence[Curve], times: Sequence[float], *, time_label: str
+    axes: Axes,
+    curves: Sequence[Curve | CumulativeIncidence],
+    times: Sequence[float],
+    *,
+    time_label: str,
 ) -> None:
     """Print the numbers at risk under the ticks of the curve above."""
     axes.set_ylim(len(curves) - 0.4, -1.0)

@@ -13,6 +13,7 @@ from pathexplain.report.gallery import RunFolder, exemplar_section
 from pathexplain.report.importance import importance_html, top_features
 from pathexplain.report.perturbation import perturbation_html
 from pathexplain.report.survival import discoveries, survival_html
+from pathexplain.report.validation import validation_html
 from pathexplain.serialization import write_json, write_text
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pathexplain.diagnosis.attention.result import AttentionResult
     from pathexplain.diagnosis.perturbation.result import PerturbationResult
     from pathexplain.diagnosis.result import ImportanceResult
+    from pathexplain.prognosis.external import ExternalValidation
     from pathexplain.prognosis.result import SurvivalResult
     from pathexplain.report.page import Section
 
@@ -30,7 +32,11 @@ N_EXEMPLARS = 4
 
 
 def write_report(
-    result: ImportanceResult | SurvivalResult | PerturbationResult | AttentionResult,
+    result: ImportanceResult
+    | SurvivalResult
+    | ExternalValidation
+    | PerturbationResult
+    | AttentionResult,
     folder: str | Path,
     *,
     name: str | None = None,
@@ -41,13 +47,13 @@ def write_report(
 
     Parameters
     ----------
-    result : ImportanceResult, SurvivalResult, PerturbationResult or AttentionResult
-        What `pathexplain.importance`, `survival`, `perturb` or `attend` returned.
+    result : a result of this package
+        What `pathexplain.importance`, `survival`, `validate`, `perturb` or `attend` returned.
     folder : path
         Made when it is not there. Pictures of the latter two are taken from it.
     name : str, optional
-        Base name of both files; ``importance``, ``survival``, ``perturbation`` or ``objects``
-        when not given.
+        Base name of both files; ``importance``, ``survival``, ``validation``, ``perturbation`` or
+        ``objects`` when not given.
     run : path, optional
         Run folder that the cohort came from; the page then shows the cells behind the leading
         features. A path that is no run folder adds nothing.
@@ -75,6 +81,8 @@ def write_report(
         base, html = name or "survival", survival_html(result, extra=extra)
     elif _is_importance(result):
         base, html = name or "importance", importance_html(result, extra=extra)
+    elif _is_validation(result):
+        base, html = name or "validation", validation_html(result, extra=extra)
     else:
         message = f"no page for a {type(result).__name__}; give a survival or importance result"
         raise TypeError(message)
@@ -118,3 +126,8 @@ def _is_survival(result: object) -> TypeGuard[SurvivalResult]:
 def _is_importance(result: object) -> TypeGuard[ImportanceResult]:
     """Say whether the result has what an importance page shows."""
     return hasattr(result, "importances") and hasattr(result, "univariate")
+
+
+def _is_validation(result: object) -> TypeGuard[ExternalValidation]:
+    """Say whether the result has what an external validation's page shows."""
+    return hasattr(result, "model_sha256")

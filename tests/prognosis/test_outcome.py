@@ -88,3 +88,46 @@ def test_outcome_refuses_what_is_unusable() -> None:
 )
 def test_unit_is_read_from_the_name(name: str, unit: str) -> None:
     assert time_unit(name) == unit
+
+
+def test_all_faulty_columns_and_patients_are_named_at_once() -> None:
+    time = pd.Series([1, -2, 3, 4, 5, 6, 7, "x"], name="os_days")
+    event = pd.Series([1, 1, 1, 1, 1, 7, 1, 1], name="dead")
+    entry = pd.Series([0, 0, 5, 0, 0, 0, 0, 0], name="enrolled")
+    with pytest.raises(CohortError) as caught:
+        read_outcome(time, event, patients=PATIENTS, entry=entry)
+    for part in (
+        "column os_days: not a number: P7 (x)",
+        "column os_days: 1 of 8 times are not a finite number > 0: P1 (-2.0)",
+        "column dead: an event is 1 (seen) or 0 (censored), not P5 (7)",
+        "column enrolled: entry must lie between 0 and the end of follow-up, not P2 (5.0)",
+    ):
+        assert part in str(caught.value)
+    assert caught.value.patient == "P7"
+
+
+def test_competing_events_by_code_and_by_column_agree() -> None:
+    time = pd.Series([1, 2, 3, 4, 5, 6, 7, 8.0], name="t_days")
+    coded = pd.Series([1, 1, 1, 1, 1, 2, 2, 0], name="status")
+    by_code, _, _ = read_outcome(time, coded, patients=PATIENTS, competing=2)
+    event, other = (coded == 1).astype(int), (coded == 2).astype(int).rename("other")
+    by_column, _, _ = read_outcome(time, event, patients=PATIENTS, competing=other)
+    for outcome in (by_code, by_column):
+        assert outcome.events == 5
+        assert outcome.competing is not None
+        assert outcome.competing.tolist() == [False] * 5 + [True, True, False]
+    with pytest.raises(CohortError, match=r"or 2 \(competing\), not P5 \(3\)"):
+        read_outcome(time, coded.replace({2: 3}), patients=PATIENTS, competing=2)
+    with pytest.raises(CohortError, match=r"columns status and other: 1 patients have both.*P0"):
+        read_outcome(time, event, patients=PATIENTS, competing=other.where(other.index != 0, 1))
+
+
+def test_missing_entry_and_competing_are_lost_with_their_reason() -> None:
+    time = pd.Series(range(1, 9), name="t_days", dtype=float)
+    event = pd.Series([1] * 8, name="dead")
+    entry = pd.Series([None, *[0.0] * 7], name="enrolled")
+    outcome, kept, lost = read_outcome(time, event, patients=PATIENTS, entry=entry)
+    assert kept.tolist() == list(range(1, 8))
+    assert {key: rows.tolist() for key, rows in lost.items()} == {"enrolled is missing": [0]}
+    assert outcome.entry is not None
+    assert outcome.take(np.array([2])).entry.tolist() == [0.0]
