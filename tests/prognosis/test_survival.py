@@ -19,7 +19,14 @@ from pathexplain.prognosis.study import build_study
 from pathexplain.serialization import to_jsonable
 
 WPBC = Path(__file__).parents[3] / "shared/data/tables/wpbc.csv"
-FAST = {"n_bootstrap": 60, "n_repeats": 2, "n_permutations": 10, "n_max_t": 200, "n_optimism": 3, "n_stability": 3}
+FAST = {
+    "n_bootstrap": 60,
+    "n_repeats": 2,
+    "n_permutations": 10,
+    "n_max_t": 200,
+    "n_optimism": 3,
+    "n_stability": 3,
+}
 
 
 def make_cohort(
