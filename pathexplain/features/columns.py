@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from pathexplain.errors import FeatureError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -185,14 +185,24 @@ class Column:
         return None if entry is None else entry.tolerance
 
 
+def _nothing(view: ObjectView) -> Mapping[str, str]:  # the default of `lacking`
+    """Lack no column."""
+    return {}
+
+
 @dataclass(frozen=True)
 class FeatureFamily:
-    """Columns computed together: one function from an `ObjectView` to (n, k) float64."""
+    """Columns computed together: one function from an `ObjectView` to (n, k) float64.
+
+    `lacking` names the columns that no object of a view can have, each with the reason: a stain
+    that the slide does not carry.
+    """
 
     name: str
     columns: tuple[Column, ...]
     compute: Callable[[ObjectView], NDArray[np.float64]]
     needs_pixels: bool = False
+    lacking: Callable[[ObjectView], Mapping[str, str]] = _nothing
 
     def __post_init__(self) -> None:
         """Refuse two columns of one name."""

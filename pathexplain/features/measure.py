@@ -14,6 +14,7 @@ import pandas as pd
 from pathexplain.errors import FeatureError
 from pathexplain.features.objects import ObjectView, view_objects
 from pathexplain.features.registry import families_named
+from pathexplain.slides.stains import RUIFROK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pathexplain.features.columns import Column, FeatureFamily, Kind
+    from pathexplain.slides.stains import StainVectors
 
 __all__ = ["REGION_REASON", "ObjectFeatures", "measure_objects", "measure_view"]
 
@@ -92,6 +94,7 @@ def measure_objects(
     mpp: float,
     families: Iterable[str] = ("shape", "stain"),
     kind: str = "instances",
+    stains: StainVectors = RUIFROK,
 ) -> ObjectFeatures:
     """Measure every object of a label image.
 
@@ -100,7 +103,7 @@ def measure_objects(
     labels : (H, W) int32
         0 is background; ids are positive, gaps allowed. Memory maps are read, not copied.
     pixels : (H, W, 3) uint8, optional
-        RGB on the same grid; needed by the stain family.
+        RGB on the same grid; needed by the stain and texture families.
     mpp : float
         Micrometers per pixel, > 0.
     families : iterable of str
@@ -108,6 +111,9 @@ def measure_objects(
     kind : {"instances", "region"}
         "region": labels are connected parts of a region mask, in which touching objects may have
         merged; instance-only features are then NaN.
+    stains : StainVectors
+        How colors are split into stains (`pathexplain.slides.slide_stains`); default: the fixed
+        vectors of Ruifrok for hematoxylin and eosin.
 
     Returns
     -------
@@ -136,7 +142,8 @@ def measure_objects(
     >>> objects.column("shape.solidity").tolist(), objects.n_undefined["shape.solidity"]
     ([1.0, nan], 1)
     """
-    return measure_view(view_objects(labels, pixels, mpp=mpp), families=families, kind=kind)
+    view = view_objects(labels, pixels, mpp=mpp, stains=stains)
+    return measure_view(view, families=families, kind=kind)
 
 
 def measure_view(
@@ -167,9 +174,14 @@ def measure_view(
     values = np.hstack([*blocks, np.empty((view.n, 0))])
     columns = [column for family in chosen for column in family.columns]
     names = tuple(name for family in chosen for name in family.names)
+    lacking = {
+        f"{family.name}.{name}": reason
+        for family in chosen
+        for name, reason in family.lacking(view).items()
+    }
     undefined = {}
     for j, (name, column) in enumerate(zip(names, columns, strict=True)):
-        reasons = _apply_rules(values[:, j], column, view, kind)
+        reasons = _apply_rules(values[:, j], column, view, kind, lacking.get(name, ""))
         if reasons:
             undefined[name] = reasons
     centroid_um = (view.centroid_px + 0.5) * view.mpp
@@ -192,13 +204,16 @@ def _refuse_missing_pixels(
 
 
 def _apply_rules(
-    values: NDArray[np.float64], column: Column, view: ObjectView, kind: str
+    values: NDArray[np.float64], column: Column, view: ObjectView, kind: str, lacking: str
 ) -> dict[str, int]:
     """Set to NaN, in place, what the column does not define; return reason to count."""
     only: Kind = "instances"
     if kind == "region" and column.kind == only:
         values[:] = np.nan
         return {REGION_REASON: view.n} if view.n else {}
+    if lacking:
+        values[:] = np.nan
+        return {lacking: view.n} if view.n else {}
     small = view.area_px < column.min_pixels
     odd = ~small & ~np.isfinite(values)
     values[small | odd] = np.nan

@@ -15,6 +15,7 @@ import numba
 import numpy as np
 
 from pathexplain.errors import FeatureError
+from pathexplain.slides.stains import RUIFROK, StainVectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +37,8 @@ class ObjectView:
 
     `labels` (H, W) int32 and `pixels` (H, W, 3) uint8 or None are read-only; `target` (n,) int64
     is the value an object has in `labels`, `label` (n,) int64 the id the caller gave it; `box`
-    (n, 4) int64 is y0, x0, y1, x1 (half open), `area_px` (n,) int64, `centroid_px` (n, 2) float64.
+    (n, 4) int64 is y0, x0, y1, x1 (half open), `area_px` (n,) int64, `centroid_px` (n, 2) float64;
+    `stains` says how colors are split into stains.
     """
 
     labels: NDArray[np.int32]
@@ -47,6 +49,7 @@ class ObjectView:
     box: NDArray[np.int64]
     area_px: NDArray[np.int64]
     centroid_px: NDArray[np.float64]
+    stains: StainVectors = RUIFROK
 
     @property
     def n(self) -> int:
@@ -83,7 +86,11 @@ class ObjectView:
 
 
 def view_objects(
-    labels: NDArray[Any], pixels: NDArray[np.uint8] | None = None, *, mpp: float
+    labels: NDArray[Any],
+    pixels: NDArray[np.uint8] | None = None,
+    *,
+    mpp: float,
+    stains: StainVectors = RUIFROK,
 ) -> ObjectView:
     """Find every object of a label image in one pass.
 
@@ -95,6 +102,8 @@ def view_objects(
         RGB on the same grid.
     mpp : float
         Micrometers per pixel, > 0.
+    stains : StainVectors
+        How colors are split into stains; default: the fixed vectors of Ruifrok.
 
     Returns
     -------
@@ -132,7 +141,9 @@ def view_objects(
     target = np.flatnonzero(area)
     centroid = sums[target] / area[target, None]
     label = target if ids is None else ids[target]
-    return ObjectView(image, rgb, float(mpp), label, target, box[target], area[target], centroid)
+    return ObjectView(
+        image, rgb, float(mpp), label, target, box[target], area[target], centroid, stains
+    )
 
 
 def over_objects(view: ObjectView, kernel: Callable[[int, int], None]) -> None:

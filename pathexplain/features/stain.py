@@ -1,32 +1,31 @@
-"""The `stain` family: how much hematoxylin and eosin an object and its surroundings took up.
+"""The `stain` family: how much of each stain an object and its surroundings took up.
 
-Optical density is -log10((I + 1) / 256) per channel; it is unmixed with the fixed vectors of
-Ruifrok 2001 for hematoxylin, eosin and DAB. Not for stain normalization, which happens before.
+Optical density is -log10((I + 1) / 256) per channel, split into stains by the vectors of the view
+(`pathexplain.slides.stains`). What the columns are is in `stain_columns`.
 """
 
 from __future__ import annotations
 
-from math import inf
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pathexplain.errors import FeatureError
-from pathexplain.features.columns import Column, FeatureFamily, Law, LawName
+from pathexplain.features.columns import FeatureFamily
+from pathexplain.features.histogram_kernels import BIN
 from pathexplain.features.objects import ObjectView, over_objects
+from pathexplain.features.stain_columns import RING_UM, STAIN_COLUMNS, STAINS
 from pathexplain.features.stain_kernels import PER_STAIN, stain_objects
-from pathexplain.slides.stains import OPTICAL_DENSITY, RUIFROK
+from pathexplain.slides.stains import OPTICAL_DENSITY
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
-__all__ = ["RING_UM", "STAIN", "measure_stain"]
+    from pathexplain.slides.stains import StainVectors
 
-RING_UM = 2.0
-"""Width of the ring around an object."""
-
-_STAINS = ("hematoxylin", "eosin")
-_SOURCE = "Ruifrok 2001, Anal Quant Cytol Histol 23:291-299, PMID 11531144"
+__all__ = ["STAIN", "density_table", "measure_stain"]
 
 
 def measure_stain(view: ObjectView) -> NDArray[np.float64]:
@@ -35,13 +34,14 @@ def measure_stain(view: ObjectView) -> NDArray[np.float64]:
     Parameters
     ----------
     view : ObjectView
-        Objects of one label image, with pixels.
+        Objects of one label image, with pixels and stain vectors.
 
     Returns
     -------
-    (n, 20) float64
-        NaN where the ring has fewer than 10 pixels, fewer than 10 pixels have all neighbors
-        inside (gradient), or the density does not vary (skewness, kurtosis).
+    (n, k) float64
+        NaN for a stain that the vectors lack, where the ring has fewer than 10 pixels, fewer than
+        10 pixels have all neighbors inside (gradient), fewer than 5 lie in a shell (radial), or
+        the density does not vary (skewness, kurtosis).
 
     Raises
     ------
@@ -62,138 +62,55 @@ def measure_stain(view: ObjectView) -> NDArray[np.float64]:
         message = "the stain family needs pixels (H, W, 3) uint8; pass them or leave stain out"
         raise FeatureError(message)
     pixels = view.pixels
-    weights = RUIFROK.unmixing
-    table = np.stack([weights[:, s, None] * OPTICAL_DENSITY for s in range(len(_STAINS))])
-    radius = int(RING_UM / view.mpp + 1e-9)
-    reach = np.sqrt((RING_UM / view.mpp) ** 2 - np.arange(radius + 1.0) ** 2 + 1e-9)
-    raw = np.zeros((view.n, len(_STAINS) * len(PER_STAIN)))
+    carried = [name for name in STAINS if name in view.stains.names]
+    table = density_table(view.stains, carried)
+    lowest = float(table.min(axis=2).sum(axis=1).min()) - BIN
+    n_bins = int((table.max(axis=2).sum(axis=1).max() - lowest) / BIN) + 3
+    reach = _reach(RING_UM / view.mpp)
+    raw = np.zeros((view.n, len(carried), len(PER_STAIN)))
     over_objects(
         view,
         lambda start, stop: stain_objects(
             view.labels,
             pixels,
             table,
+            lowest,
+            n_bins,
             view.target,
             view.box,
-            reach.astype(np.int64),
+            view.centroid_px,
+            reach,
             view.mpp,
             raw,
             start,
             stop,
         ),
     )
-    return raw
+    values = np.full((view.n, len(STAINS), len(PER_STAIN)), np.nan)
+    values[:, [STAINS.index(name) for name in carried]] = raw
+    return values.reshape(view.n, len(STAIN_COLUMNS))
 
 
-_GRID: tuple[LawName, ...] = ("rotation90", "flip", "translation", "relabel")
-_TEXT: dict[str, tuple[str, str, str, str, str, int, str]] = {
-    "mean": (
-        "Mean {s} density inside the object",
-        "mean of C",
-        "OD",
-        "much {s}",
-        "little {s}",
-        1,
-        "",
-    ),
-    "sd": ("Spread of {s} inside", "sd of C (divisor n)", "OD", "uneven", "even", 10, ""),
-    "p10": (
-        "Pale end of {s} inside",
-        "10th percentile of C",
-        "OD",
-        "dark throughout",
-        "pale parts",
-        10,
-        "",
-    ),
-    "median": ("Median {s} density inside", "median of C", "OD", "much {s}", "little {s}", 10, ""),
-    "p90": (
-        "Dark end of {s} inside",
-        "90th percentile of C",
-        "OD",
-        "dark parts",
-        "pale throughout",
-        10,
-        "",
-    ),
-    "skewness": (
-        "Asymmetry of the {s} density inside",
-        "m3 / m2^1.5",
-        "1",
-        "few dark spots on pale ground (clumps, nucleoli)",
-        "few pale spots on dark ground (vacuoles)",
-        30,
-        "the density does not vary",
-    ),
-    "kurtosis": (
-        "Tail weight of the {s} density inside, 0 for a normal distribution",
-        "m4 / m2^2 - 3",
-        "1",
-        "rare extreme densities",
-        "two-phase or flat distribution",
-        30,
-        "the density does not vary",
-    ),
-    "gradient_mean": (
-        "Mean steepness of the {s} density inside",
-        "mean of |grad C| (central differences) over pixels whose 4 neighbors are inside",
-        "OD/um",
-        "coarse, sharp texture",
-        "smooth",
-        30,
-        "fewer than 10 pixels have all four neighbors inside",
-    ),
-    "ring_mean": (
-        "Mean {s} density in a ring of 2 um around the object",
-        "mean of C over background pixels within 2 um (center to center) of the object",
-        "OD",
-        "{s}-rich surroundings",
-        "pale surroundings",
-        1,
-        "the ring has fewer than 10 pixels (other objects are left out)",
-    ),
-    "contrast": (
-        "{s} density inside minus around",
-        "mean - ring_mean",
-        "OD",
-        "stands out from its surroundings",
-        "like its surroundings, or paler where negative",
-        1,
-        "the ring has fewer than 10 pixels (other objects are left out)",
-    ),
-}
-_SHIFTED = frozenset({"mean", "p10", "median", "p90", "ring_mean"})
-"""Statistics that half the light moves by a constant; all others it leaves as they are."""
-_NOT_NEGATIVE = frozenset({"sd", "gradient_mean"})
+def density_table(stains: StainVectors, names: list[str]) -> NDArray[np.float64]:
+    """(S, 3, 256) float64: what each level of each channel adds to the density of each stain."""
+    columns = [stains.names.index(name) for name in names]
+    return np.stack([stains.unmixing[:, s, None] * OPTICAL_DENSITY for s in columns])
 
 
-def _stain_column(stain: str, statistic: str) -> Column:
-    """Fill the text of one statistic in for one stain."""
-    definition, formula, unit, high, low, least, undefined = _TEXT[statistic]
-    tolerance = 1e-6
-    laws = tuple(Law(name, tolerance) for name in _GRID)
-    if statistic not in _SHIFTED:
-        laws = (*laws, Law("intensity_scale", tolerance))
-    definition = definition.format(s=stain)
-    return Column(
-        f"{stain}_{statistic}",
-        unit,
-        definition[0].upper() + definition[1:],
-        f"{formula}; C = {stain} density, OD = -log10((I + 1) / 256) = C V, V = Ruifrok H, E, DAB",
-        (0.0 if statistic in _NOT_NEGATIVE else -inf, inf),
-        high.format(s=stain),
-        low.format(s=stain),
-        _SOURCE,
-        "any",
-        least,
-        undefined,
-        laws,
-    )
+def _reach(radius_px: float) -> NDArray[np.int64]:
+    """How far a disk reaches along a row, px, at each row distance."""
+    rows = np.arange(int(radius_px + 1e-9) + 1.0)
+    return np.sqrt(radius_px**2 - rows**2 + 1e-9).astype(np.int64)
 
 
-STAIN = FeatureFamily(
-    "stain",
-    tuple(_stain_column(stain, statistic) for stain in _STAINS for statistic in PER_STAIN),
-    measure_stain,
-    needs_pixels=True,
-)
+def _lacking(view: ObjectView) -> Mapping[str, str]:
+    """Columns of stains that the vectors of a view do not have."""
+    return {
+        f"{stain}_{statistic}": f"the stain vectors ({view.stains.method}) have no {stain}"
+        for stain in STAINS
+        if stain not in view.stains.names
+        for statistic in PER_STAIN
+    }
+
+
+STAIN = FeatureFamily("stain", STAIN_COLUMNS, measure_stain, needs_pixels=True, lacking=_lacking)

@@ -12,7 +12,7 @@ from pathexplain.errors import ConfigError
 
 __all__ = ["StainMethod", "StainOptions", "stain_faults"]
 
-StainMethod = Literal["ruifrok", "macenko", "h-dab"]
+StainMethod = Literal["ruifrok", "macenko", "h-dab", "h-e-dab"]
 Fallback = Literal["", "ruifrok"]
 
 
@@ -22,9 +22,9 @@ class StainOptions:
 
     Parameters
     ----------
-    method : {"ruifrok", "macenko", "h-dab"}
-        "ruifrok": fixed vectors of hematoxylin, eosin and DAB; "macenko": hematoxylin and eosin
-        estimated on each slide; "h-dab": fixed vectors of hematoxylin and DAB.
+    method : {"ruifrok", "macenko", "h-dab", "h-e-dab"}
+        "ruifrok": fixed vectors of hematoxylin and eosin; "macenko": the two estimated on each
+        slide; "h-dab", "h-e-dab": fixed vectors of hematoxylin and DAB, without and with eosin.
     normalize : bool
         Scale each stain so that its 99th percentile over the tissue is the same on every slide.
     fallback : {"", "ruifrok"}

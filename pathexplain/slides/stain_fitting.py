@@ -15,6 +15,7 @@ from pathexplain.errors import StainError
 from pathexplain.prompts.stain_options import StainOptions
 from pathexplain.slides.stains import (
     H_DAB,
+    H_E_DAB,
     OPTICAL_DENSITY,
     RUIFROK,
     StainVectors,
@@ -55,7 +56,7 @@ _STRONG_PERCENTILE = 99.0
 
 _N_WINDOWS = 48
 _WINDOW_PX = 192
-_FIRST = {"macenko": RUIFROK, "ruifrok": RUIFROK, "h-dab": H_DAB}
+_FIRST = {"macenko": RUIFROK, "ruifrok": RUIFROK, "h-dab": H_DAB, "h-e-dab": H_E_DAB}
 
 
 def slide_stains(

@@ -16,7 +16,7 @@ from pathexplain.errors import ConfigError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["H_DAB", "OPTICAL_DENSITY", "RUIFROK", "StainVectors", "completed", "unmix"]
+__all__ = ["H_DAB", "H_E_DAB", "OPTICAL_DENSITY", "RUIFROK", "StainVectors", "completed", "unmix"]
 
 OPTICAL_DENSITY: NDArray[np.float64] = -np.log10((np.arange(256.0) + 1) / 256)
 """Optical density of each of the 256 levels of a channel; 0 for 255."""
@@ -39,7 +39,7 @@ class StainVectors:
     matrix : 3 x 3 tuple of float
         One row a stain, about unit length.
     method : str
-        Where the vectors come from: "ruifrok", "h-dab" or "macenko".
+        Where the vectors come from: "ruifrok", "h-dab", "h-e-dab" or "macenko".
     scale : tuple of float
         What densities are multiplied with; 1 without normalization.
     flag : str
@@ -53,7 +53,7 @@ class StainVectors:
     Examples
     --------
     >>> RUIFROK.names
-    ('hematoxylin', 'eosin', 'dab')
+    ('hematoxylin', 'eosin', 'residual')
     >>> RUIFROK.angle_deg > 30
     True
     """
@@ -160,10 +160,15 @@ def _unit(row: Row) -> NDArray[np.float64]:
     return np.asarray(vector / np.linalg.norm(vector), np.float64)
 
 
-RUIFROK = StainVectors(
-    ("hematoxylin", "eosin", "dab"), (_HEMATOXYLIN, _EOSIN, _DAB), method="ruifrok"
+H_E_DAB = StainVectors(
+    ("hematoxylin", "eosin", "dab"), (_HEMATOXYLIN, _EOSIN, _DAB), method="h-e-dab"
 )
 """Hematoxylin, eosin and DAB as published (Ruifrok 2001, PMID 11531144)."""
+
+RUIFROK = StainVectors(
+    ("hematoxylin", "eosin", "residual"), (_HEMATOXYLIN, _EOSIN, _DAB), method="ruifrok"
+)
+"""The same for a slide without DAB: brown is then pigment or dirt, and no stain."""
 
 H_DAB = StainVectors(
     ("hematoxylin", "dab", "residual"),

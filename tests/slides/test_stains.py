@@ -195,7 +195,7 @@ def test_vectors_that_cannot_be_inverted_are_refused():
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ({"method": "vahadane"}, "known: ruifrok, macenko, h-dab"),
+        ({"method": "vahadane"}, "known: ruifrok, macenko, h-dab, h-e-dab"),
         ({"fallback": "none"}, "unknown fallback"),
         ({"method": "h-dab", "fallback": "ruifrok"}, "fixed vectors"),
     ],
