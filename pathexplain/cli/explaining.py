@@ -159,7 +159,8 @@ def attend(  # noqa: PLR0913 - one parameter an option
     segmentor
         "compact", "stain", "masks:FOLDER" or a checkpoint folder.
     encoder
-        Frozen encoder of tiles: "compact", a checkpoint of ours, or a transformers directory.
+        Frozen encoder of tiles: "compact", "imagenet", a checkpoint of ours, or a transformers
+        directory; not one that was trained on these slides.
     classes
         Order of the classes, with commas; of two, contributions are to the last. Default: sorted.
     folds

