@@ -50,9 +50,19 @@ def segmentor():
     return ColorSegmentor()
 
 
+@pytest.fixture(scope="session")
+def make_segmentor():
+    return ColorSegmentor
+
+
 @pytest.fixture
 def prompts():
     return prompt_set()
+
+
+@pytest.fixture(scope="session")
+def make_prompts():
+    return prompt_set
 
 
 def prompt_set(**changes):
@@ -94,13 +104,3 @@ def save(tmp_path):
         return path
 
     return write
-
-
-def painted(height=128, width=160, *, seed=0, n_cells=12):
-    """A small pink field with dark squares and one red one."""
-    rng = np.random.default_rng(seed)
-    image = np.full((height, width, 3), PINK, np.uint8)
-    image[height // 2 : height // 2 + 20, 40:60] = RED
-    for y, x in rng.integers(6, (height - 12, width - 12), (n_cells, 2)):
-        image[y : y + 6, x : x + 6] = DARK
-    return image
