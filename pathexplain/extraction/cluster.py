@@ -84,7 +84,7 @@ def work_on_cluster(
             ): task
             for task in tasks
         }
-        for future in as_completed(futures):
+        for future in as_completed(futures, loop=client.loop):
             yield _outcome(future, futures[future], address)
             future.release()
 
@@ -125,8 +125,12 @@ def _outcome(future: Future[Outcome], task: SlideTask, address: str) -> Outcome:
 
 def _task(settings: RunSettings, task: SlideTask, topic: str | None) -> Outcome:
     """Work on a slide in a worker of the cluster."""
+    import dask
+
     report = None if topic is None else _Report(topic)
-    with _one_slide:
+    # Arrays that a slide writes through Dask are computed here: as tasks of the cluster they would
+    # wait for the very worker that waits for them.
+    with _one_slide, dask.config.set(scheduler="threads"):
         return work_on(settings, task, progress=report)
 
 

@@ -72,7 +72,7 @@ def feature_frame(features: Sequence[str], *, kinds: Mapping[str, str]) -> pd.Da
     """`var` of slide and patient tables: what each aggregated feature is."""
     frame = feature_dictionary(kinds).set_index("name").loc[list(features)].rename_axis(None)
     frame["feature"] = [name.split(".")[2] for name in features]
-    return frame[list(VAR_COLUMNS)]
+    return frame[list(VAR_COLUMNS)].copy()
 
 
 def slide_table(result: SlideResult) -> anndata.AnnData:

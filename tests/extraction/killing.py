@@ -164,9 +164,9 @@ def main(folder: Path, n_kills: int, seed: int) -> dict[str, object]:
         while not is_whole:
             before = complete(out) if out.exists() else {}
             by_event = kills % 2 == 0
-            child = runs.start(out, rng.randint(1, n_events) if by_event else None)
+            child = runs.start(out, rng.randint(1, 2 * n_events // 3) if by_event else None)
             if not by_event and kills < n_kills:
-                time.sleep(rng.uniform(0, seconds))
+                time.sleep(rng.uniform(0, 2 * seconds / 3))
                 os.kill(child, signal.SIGKILL)
             status = os.waitpid(child, 0)[1]
             kills += os.WIFSIGNALED(status)
