@@ -210,12 +210,20 @@ def config_inputs(
     measured = {"mpp": prompts.mpp, "prompts": prompts.prompts, "features": prompts.features}
     return {
         "prompts": sha256_json(measured),
-        "segmentor": f"{segmentor.name} {segmentor.weights_sha256 or 'without weights'}",
+        "segmentor": _identity(segmentor),
         "options": sha256_json(dict(options)),
         "splitting": sha256_json([PRESENCE_THRESHOLD, split]),
         "features": sha256_json([columns, summaries]),
         "format": str(STORE_VERSION),
     }
+
+
+def _identity(segmentor: Segmentor) -> str:
+    """Name a segmentor by its weights and what goes with them, wherever these lie."""
+    if segmentor.weights_sha256 is None:
+        return f"{segmentor.name} without weights"
+    settings = getattr(segmentor, "settings_sha256", "")
+    return " ".join(item for item in (segmentor.weights_sha256, settings) if item)
 
 
 _WORDS = {

@@ -6,6 +6,7 @@ A new backend is one file and one line in `SEGMENTORS`, or an entry point in the
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -32,6 +33,7 @@ __all__ = [
     "load_segmentor",
 ]
 
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 MIN_IMAGE_PX = 16
 RGB = 3
 
@@ -139,10 +141,18 @@ def _sam3(name: str, device: str) -> Segmentor:
 
 
 def _checkpoint(name: str, device: str) -> Segmentor:
-    """Trained network, shipped or from a directory."""
+    """Trained network: shipped, from a directory, or from the hub's cache on this machine."""
     from pathexplain.segmentor.network_segmentor import NetworkSegmentor
 
-    return NetworkSegmentor.load(name, device=device)
+    where = name.partition(":")[2] or name
+    if not HUB_ID.fullmatch(where) or Path(where).is_dir():
+        return NetworkSegmentor.load(where, device=device)
+    from pathexplain.segmentor.pretrained import find_checkpoint
+
+    folder = find_checkpoint(f"compact:{where}", default=where)
+    loaded = NetworkSegmentor.load(str(folder), device=device)
+    loaded.name = where
+    return loaded
 
 
 SEGMENTORS: dict[str, Callable[[str, str], Segmentor]] = {
@@ -163,8 +173,9 @@ def load_segmentor(name: str | Path = "compact", *, device: str = "auto") -> Seg
         "compact" (ships with the package), "stain" (colour deconvolution, no weights),
         "masks:FOLDER" (masks that other tools made), "clipseg" or "sam3" (networks of everyday
         pictures, for comparison; with ":FOLDER" for weights that are not in the hub's cache), a
-        name from the entry-point group ``pathexplain.segmentors``, or a directory written by
-        ``pathexplain train``.
+        name from the entry-point group ``pathexplain.segmentors``, which may take more after a
+        colon, a directory written by ``pathexplain train``, or such a checkpoint's
+        "ORGANISATION/NAME" on the hub, if it is in the hub's cache: nothing is fetched.
     device : str
         "auto" (a GPU where there is one), "cpu", "cuda" or "mps".
 
@@ -175,7 +186,8 @@ def load_segmentor(name: str | Path = "compact", *, device: str = "auto") -> Seg
     Raises
     ------
     ConfigError
-        When the name is none of these.
+        When the name is none of these, or its weights are not on this machine; says how to get
+        them.
     SegmentationError
         When the weights are damaged or do not fit the network.
 
@@ -185,19 +197,19 @@ def load_segmentor(name: str | Path = "compact", *, device: str = "auto") -> Seg
     True
     """
     text = str(name)
-    if text in SEGMENTORS:
-        return SEGMENTORS[text](text, device)
-    if Path(text).is_dir():
+    if text not in SEGMENTORS and Path(text).is_dir():
         return _checkpoint(text, device)
     kind = text.partition(":")[0]
     if kind in SEGMENTORS:
         return SEGMENTORS[kind](text, device)
     plugins = entry_points(group="pathexplain.segmentors")
-    if text in plugins.names:
-        factory: Callable[[str, str], Segmentor] = plugins[text].load()
+    if kind in plugins.names:
+        factory: Callable[[str, str], Segmentor] = plugins[kind].load()
         return factory(text, device)
+    if HUB_ID.fullmatch(text):
+        return _checkpoint(text, device)
     known = ", ".join(sorted({*SEGMENTORS, *plugins.names}))
-    message = f"no segmentor {text!r}: not one of {known}, and not a directory"
+    message = f"no segmentor {text!r}: not one of {known}, not a directory, not ORGANISATION/NAME"
     raise ConfigError(message)
 
 

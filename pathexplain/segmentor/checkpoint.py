@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 from pathexplain.errors import SegmentationError
-from pathexplain.provenance import sha256_file
+from pathexplain.provenance import sha256_file, sha256_json
 from pathexplain.segmentor.configuration import PathExplainConfig
 from pathexplain.segmentor.network import PathExplainModel
 from pathexplain.serialization import replacing, write_json
@@ -25,6 +25,8 @@ from typing import Any, cast
 
 __all__ = ["read_checkpoint", "write_checkpoint"]
 
+# Parts of the configuration that masks do not depend on.
+UNUSED = frozenset({"card", "transformers_version"})
 WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
 
 
@@ -71,6 +73,8 @@ def read_checkpoint(folder: Path) -> tuple[PathExplainModel, Tokenizer]:
         message = f"{folder / WEIGHTS}: damaged, or of another network: {error}"
         raise SegmentationError(message, path=str(folder)) from error
     model.config.weights_sha256 = found
+    settings = {key: value for key, value in raw.items() if key not in UNUSED}
+    cast("Any", model).settings_sha256 = sha256_json([settings, sha256_file(folder / TOKENIZER)])
     tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
     cast("Any", model).to(memory_format=torch.channels_last)
     return model.eval(), tokenizer

@@ -34,6 +34,7 @@ MASK_SUFFIXES = (*RASTER_SUFFIXES, ".geojson")
 STRIP_ROWS = 1024
 IN_MEMORY_BYTES = 2**28
 SHAPE_TOLERANCE = 0.01
+MOST_PARTS = 50
 TWO = 2
 
 
@@ -248,9 +249,16 @@ def open_geojson(
     ConfigError
         When the file is no GeoJSON of polygons.
     SegmentationError
-        When the polygons do not fit the slide.
+        When the polygons do not fit the slide, or many objects lie in one feature.
     """
     outlines = read_outlines(path, structure=prompt.structure or "tissue")
+    most = max((len(outline.polygons) for outline in outlines), default=0)
+    if prompt.kind == "instances" and most > MOST_PARTS:
+        message = (
+            f"{path}: one feature holds {most} polygons, which would count as one {prompt.name!r}; "
+            "give every object a feature of its own (of CellViT use cells.json, not cells.geojson)"
+        )
+        raise SegmentationError(message, prompt=prompt.name, path=str(path))
     objects = tuple(
         tuple(ring * mpp for polygon in outline.polygons for ring in polygon)
         for outline in outlines

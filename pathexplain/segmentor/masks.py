@@ -1,7 +1,8 @@
 """The `masks` backend: objects that other tools found, in place of a network.
 
 A folder holds, for slide S and prompt P, any one of ``S/P.tif``, ``P/S.tif`` (also png, geojson),
-``S.geojson`` (classes are prompts) and ``S.zarr`` (SpatialData). How files are read: `mask_files`.
+``S.geojson`` (classes are prompts), ``S.json`` or ``S/cells.json`` (CellViT) and ``S.zarr``
+(SpatialData). How files are read: `mask_files`, `cellvit`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathexplain.errors import ConfigError, SegmentationError
 from pathexplain.prompts import Prompt, as_prompts
 from pathexplain.provenance import sha256_file
 from pathexplain.segmentor.backends import check_image
+from pathexplain.segmentor.cellvit import open_cellvit
 from pathexplain.segmentor.datasets.qupath import read_outlines
 from pathexplain.segmentor.mask_files import (
     MASK_SUFFIXES,
@@ -109,10 +111,10 @@ class MasksSegmentor:
         str
             ``sha256:…`` of names and contents; dates play no part.
         """
-        found = [self.folder / f"{slide_id}.geojson"]
+        found = [self.folder / f"{slide_id}.geojson", self.folder / f"{slide_id}.json"]
         for place in (self.folder / slide_id, self.folder / f"{slide_id}.zarr"):
             found += place.rglob("*")
-        found += [path for path in self.folder.glob("*/*") if path.stem == slide_id]
+        found += self._in_folders.get(slide_id, ())
         digest = hashlib.sha256()
         for path in sorted({item for item in found if item.is_file()}):
             digest.update(f"{path.relative_to(self.folder)} {sha256_file(path)}\n".encode())
@@ -167,7 +169,8 @@ class MasksSegmentor:
         named += self._files(self.folder / prompt.name, slide_id)
         whole = self.folder / f"{slide_id}.geojson"
         store = self.folder / f"{slide_id}.zarr"
-        named += [path for path in (whole, store) if path.exists()]
+        cells = (self.folder / f"{slide_id}.json", self.folder / slide_id / "cells.json")
+        named += [path for path in (whole, store, *cells) if path.exists()]
         path = self._only(named, prompt, f"slide {slide_id}")
         if path == whole:
             self._check_class(prompt)
@@ -188,8 +191,8 @@ class MasksSegmentor:
         message = (
             f"{where}: {what} of prompt {prompt.name!r} in {self.folder}"
             f"{listed if found else ''}; give one of SLIDE/PROMPT or PROMPT/SLIDE with "
-            f"{', '.join(MASK_SUFFIXES)}, SLIDE.geojson, SLIDE.zarr; an empty mask where the "
-            "prompt is absent"
+            f"{', '.join(MASK_SUFFIXES)}, SLIDE.geojson, SLIDE.zarr, SLIDE.json or "
+            "SLIDE/cells.json of CellViT (not compressed); an empty mask where the prompt is absent"
         )
         raise SegmentationError(message, prompt=prompt.name, path=str(self.folder))
 
@@ -209,6 +212,8 @@ class MasksSegmentor:
                 message = f"{path}: neither labels nor shapes are named {prompt.name!r}"
                 raise SegmentationError(message, prompt=prompt.name, path=str(path))
             return source
+        if path.suffix == ".json":
+            return open_cellvit(path, prompt, extent_um=extent_um, mpp=source_mpp)
         if path.suffix != ".geojson":
             return open_raster(path, extent_um)
         return open_geojson(path, prompt, extent_um=extent_um, mpp=source_mpp, by_class=by_class)
@@ -222,6 +227,14 @@ class MasksSegmentor:
                 f"are {known}; name the prompt as its class"
             )
             raise SegmentationError(message, prompt=prompt.name, path=str(self.folder))
+
+    @cached_property
+    def _in_folders(self) -> dict[str, list[Path]]:
+        """Files of the folders of prompts, by their stem; listed once for all slides."""
+        found: dict[str, list[Path]] = {}
+        for path in self.folder.glob("*/*"):
+            found.setdefault(path.stem, []).append(path)
+        return found
 
     @cached_property
     def _class_names(self) -> frozenset[str]:

@@ -65,6 +65,7 @@ class NetworkSegmentor:
         self.name = name
         self.licence = str(model.config.card.get("licence", "as stated by whoever trained it"))
         self.weights_sha256: str | None = getattr(model.config, "weights_sha256", None)
+        self.settings_sha256 = str(getattr(model, "settings_sha256", ""))
         self.mpp = float(model.config.mpp)
         self.classes: tuple[str, ...] = tuple(model.config.classes)
         self.sources: tuple[str, ...] = tuple(model.config.card.get("sources", ()))

@@ -92,8 +92,9 @@ def find_checkpoint(name: str, *, default: str) -> Path:
     if config is None:
         message = (
             f"{kind}: no weights of {where!r} on this machine, and none are fetched from here; "
-            f"fetch them with `hf download {default}`, accepting their terms, or name a folder "
-            f"that holds them as {kind}:FOLDER"
+            f"fetch them with `hf download {where}`, accepting their terms (without a network, on "
+            f"a machine that has one, and copy the folder), or name a folder that holds them as "
+            f"{kind}:FOLDER"
         )
         raise ConfigError(message, path=where)
     return Path(config).parent
