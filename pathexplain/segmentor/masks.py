@@ -114,7 +114,7 @@ class MasksSegmentor:
         found = [self.folder / f"{slide_id}.geojson", self.folder / f"{slide_id}.json"]
         for place in (self.folder / slide_id, self.folder / f"{slide_id}.zarr"):
             found += place.rglob("*")
-        found += self._in_folders.get(slide_id, ())
+        found += [path for path in self.folder.glob("*/*") if path.stem == slide_id]
         digest = hashlib.sha256()
         for path in sorted({item for item in found if item.is_file()}):
             digest.update(f"{path.relative_to(self.folder)} {sha256_file(path)}\n".encode())
@@ -227,14 +227,6 @@ class MasksSegmentor:
                 f"are {known}; name the prompt as its class"
             )
             raise SegmentationError(message, prompt=prompt.name, path=str(self.folder))
-
-    @cached_property
-    def _in_folders(self) -> dict[str, list[Path]]:
-        """Files of the folders of prompts, by their stem; listed once for all slides."""
-        found: dict[str, list[Path]] = {}
-        for path in self.folder.glob("*/*"):
-            found.setdefault(path.stem, []).append(path)
-        return found
 
     @cached_property
     def _class_names(self) -> frozenset[str]:

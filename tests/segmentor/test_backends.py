@@ -1,6 +1,6 @@
 """What every segmentor must do, over the table of segmentors and a plug-in of another package."""
 
-from importlib.metadata import EntryPoint, EntryPoints
+import json
 
 import numpy as np
 import pytest
@@ -8,17 +8,58 @@ from PIL import Image
 
 from pathexplain.errors import ConfigError, SegmentationError
 from pathexplain.prompts import Prompt, as_prompts
-from pathexplain.segmentor import SEGMENTORS, Segmentation, backends, load_segmentor
-from pathexplain.segmentor.stain import StainSegmentor
+from pathexplain.segmentor import SEGMENTORS, Segmentation, load_segmentor
 
 PROMPTS = ("nuclei-level nucleus in breast pathology", "tumor", "background", "bicycle")
 
 
-def make_plugin(name, device):
-    """Stand-in for another package's factory."""
-    segmentor = StainSegmentor()
-    segmentor.name = f"{name} on {device}"
-    return segmentor
+PLUGIN = """
+import dataclasses
+
+from pathexplain.segmentor import load_segmentor
+
+
+class Toy:
+    name, licence, weights_sha256 = "toy", "Apache-2.0", None
+
+    def __init__(self, name, device):
+        self.asked = name, device
+        self._inner = load_segmentor("stain")
+
+    def describe(self, prompt):
+        return self._inner.describe(prompt)
+
+    def segment(self, image, prompts, *, mpp):
+        return self._inner.segment(image, prompts, mpp=mpp)
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    """A package of someone else's, as pip would have installed it."""
+    site = tmp_path / "site"
+    about = site / "toy_segmentor-1.0.dist-info"
+    about.mkdir(parents=True)
+    (site / "toy_segmentor.py").write_text(PLUGIN)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-segmentor\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[pathexplain.segmentors]\ntoy = toy_segmentor:Toy\n")
+    monkeypatch.syspath_prepend(str(site))
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """An empty cache of the hub, and what puts a checkpoint into it."""
+    cache = tmp_path / "hub"
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+
+    def put(name, folder):
+        place = cache / ("models--" + name.replace("/", "--"))
+        (place / "refs").mkdir(parents=True)
+        (place / "refs" / "main").write_text("a" * 40)
+        (place / "snapshots").mkdir()
+        folder.rename(place / "snapshots" / ("a" * 40))
+
+    return put
 
 
 @pytest.fixture
@@ -32,7 +73,7 @@ def image():
 
 
 @pytest.fixture
-def named(tmp_path, image, save_tiny):
+def named(tmp_path, image, save_tiny, tiny_checkpoint, plugin, hub):
     """What to call each segmentor, made ready where it needs files of its own."""
 
     def name_of(kind):
@@ -42,12 +83,17 @@ def named(tmp_path, image, save_tiny):
                 labels = rng.integers(0, 3, image.shape[:2], np.uint8)
                 Image.fromarray(labels).save(tmp_path / f"{prompt.name}.png")
             return f"masks:{tmp_path}"
-        return kind if kind in {"compact", "stain"} else f"{kind}:{save_tiny(kind)}"
+        if kind == "directory":
+            return str(tiny_checkpoint)
+        if kind == "hub id":
+            hub("lab/model", tiny_checkpoint)
+            return "lab/model"
+        return kind if kind in {"compact", "stain", "toy"} else f"{kind}:{save_tiny(kind)}"
 
     return name_of
 
 
-@pytest.mark.parametrize("kind", SEGMENTORS)
+@pytest.mark.parametrize("kind", [*SEGMENTORS, "directory", "hub id", "toy"])
 def test_contract(kind, image, named):
     segmentor = load_segmentor(named(kind), device="cpu")
     before = image.copy()
@@ -60,6 +106,8 @@ def test_contract(kind, image, named):
     assert result.presence.dtype == np.float32
     assert all(state in {"trained", "near", "untrained"} for state in result.trained)
     assert isinstance(segmentor.licence, str)
+    assert isinstance(segmentor.name, str)
+    assert segmentor.weights_sha256 is None or len(segmentor.weights_sha256) == 64
     for index in range(4):
         labels = result.instances(index)
         assert labels.dtype == np.int32
@@ -103,13 +151,45 @@ def test_small_objects_and_absent_prompts_are_left_out(image):
     assert result.instances(1).max() == 0
 
 
-def test_a_plug_in_is_found_by_its_entry_point(monkeypatch):
-    point = EntryPoint("echo", f"{__name__}:make_plugin", "pathexplain.segmentors")
-    monkeypatch.setattr(EntryPoint, "load", lambda self: make_plugin)
-    monkeypatch.setattr(backends, "entry_points", lambda group: EntryPoints([point]))
-    assert load_segmentor("echo", device="cpu").name == "echo on cpu"
-    with pytest.raises(ConfigError, match="not one of clipseg, compact, echo, masks, sam3, stain"):
+def test_a_plug_in_is_found_by_its_entry_point(plugin):
+    assert load_segmentor("toy", device="cpu").asked == ("toy", "cpu")
+    assert load_segmentor("toy:fast").asked == ("toy:fast", "auto")
+    with pytest.raises(ConfigError, match="not one of clipseg, compact, masks, sam3, stain, toy"):
         load_segmentor("other")
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("lab/model", "lab/model"),
+        ("compact:lab/model", "lab/model"),
+        ("clipseg", "CIDAS/clipseg-rd64-refined"),
+        ("clipseg:lab/model", "lab/model"),
+        ("sam3", "facebook/sam3"),
+    ],
+)
+def test_weights_that_are_not_here_are_not_fetched_but_it_is_said_how(hub, name, wanted):
+    with pytest.raises(ConfigError, match=f"no weights of '{wanted}' on this machine") as caught:
+        load_segmentor(name)
+    assert f"`hf download {wanted}`" in str(caught.value)
+
+
+def test_a_hub_id_is_the_same_checkpoint_wherever_it_lies(hub, tiny_checkpoint):
+    there = load_segmentor(tiny_checkpoint)
+    hub("lab/model", tiny_checkpoint)
+    cached = load_segmentor("lab/model")
+    assert cached.name == "lab/model"
+    assert cached.weights_sha256 == there.weights_sha256
+    assert cached.settings_sha256 == there.settings_sha256
+
+
+def test_changed_settings_of_a_checkpoint_are_noticed_and_a_changed_card_is_not(tiny_checkpoint):
+    before = load_segmentor(tiny_checkpoint).settings_sha256
+    config = json.loads((tiny_checkpoint / "config.json").read_text())
+    (tiny_checkpoint / "config.json").write_text(json.dumps(config | {"card": {"licence": "CC0"}}))
+    assert load_segmentor(tiny_checkpoint).settings_sha256 == before
+    (tiny_checkpoint / "config.json").write_text(json.dumps(config | {"mpp": config["mpp"] * 2}))
+    assert load_segmentor(tiny_checkpoint).settings_sha256 != before
 
 
 def test_parts_that_do_not_fit_are_refused(image):
