@@ -17,7 +17,7 @@ from pathexplain.extraction.measuring import Measuring, Window
 from pathexplain.extraction.ownership import InstancePainter, NumberedPainter, RegionPainter
 from pathexplain.extraction.plane import SparsePlane
 from pathexplain.extraction.spool import ObjectSpool
-from pathexplain.features.registry import FAMILIES
+from pathexplain.features.registry import pixel_families
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +61,7 @@ class SlideCanvas:
         Working resolution, µm per pixel.
     prompts : sequence of Prompt
     families : sequence of str
-        Families of single objects to measure.
+        Families to measure; spatial ones, which need the whole slide, are left to the caller.
     tiles : sequence of TileWindow
         Tiles that will be painted.
     numbered : sequence of bool, optional
@@ -165,8 +165,9 @@ class _Painting:
         self.plane = SparsePlane(folder / "painted", shape=canvas.shape, dtype=np.int32)
         self._least_px = prompt.min_area_um2 / canvas.mpp**2
         self._margin_px = canvas.margin_px
-        self._measuring = Measuring(canvas.mpp, families, prompt.kind, canvas.shape)
-        names = tuple(name for family in families for name in FAMILIES[family].names)
+        on_pixels = tuple(family.name for family in pixel_families(families))
+        self._measuring = Measuring(canvas.mpp, on_pixels, prompt.kind, canvas.shape)
+        names = tuple(name for family in pixel_families(families) for name in family.names)
         self._spool = ObjectSpool(folder / "objects.parquet", names)
         self.painter: InstancePainter | NumberedPainter | RegionPainter
         if prompt.kind == "region":

@@ -192,7 +192,7 @@ def config_inputs(
         Keys "prompts", "segmentor", "splitting", "options", "features" and "format".
     """
     from pathexplain.features import FAMILIES
-    from pathexplain.features.summaries import STATISTICS, TOTALS
+    from pathexplain.features.summaries import PLACE_TOTALS, STATISTICS, TOTALS
     from pathexplain.segmentor.instances import SPLITTING
     from pathexplain.segmentor.segmentation import PRESENCE_THRESHOLD
 
@@ -203,11 +203,18 @@ def config_inputs(
         for name in prompts.features
     }
     summaries = [
-        *((total.name, total.formula) for total in TOTALS),
+        *((total.name, total.formula) for total in (*TOTALS, *PLACE_TOTALS)),
         *((statistic.name, statistic.definition, statistic.minimum) for statistic in STATISTICS),
     ]
     split = {name: (how.smoothing_um, how.marker_level) for name, how in SPLITTING.items()}
-    measured = {"mpp": prompts.mpp, "prompts": prompts.prompts, "features": prompts.features}
+    measured = {
+        "mpp": prompts.mpp,
+        "prompts": prompts.prompts,
+        "features": prompts.features,
+        "relations": prompts.relations,
+        "within": prompts.within,
+        "til": prompts.til,
+    }
     return {
         "prompts": sha256_json(measured),
         "segmentor": _identity(segmentor),

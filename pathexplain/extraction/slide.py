@@ -16,6 +16,9 @@ from pathexplain.extraction.canvas import SlideCanvas
 from pathexplain.extraction.pipeline import run_tiles
 from pathexplain.extraction.results import PromptResult, SlideResult, State
 from pathexplain.features import aggregate_slide
+from pathexplain.features.registry import pixel_families
+from pathexplain.features.slide_objects import SlideObjects, slide_geometry
+from pathexplain.features.spatial import measure_spatial
 from pathexplain.segmentor.backends import PerSlide, SlideSegmentor
 from pathexplain.slides import TileWindow, find_tissue, tile_grid, working_shape
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
     from pathexplain.extraction.canvas import Layer
     from pathexplain.extraction.closing import Coverage
+    from pathexplain.features.spatial import SpatialFeatures
     from pathexplain.prompts import Prompt, PromptSet
     from pathexplain.segmentor.backends import Segmentor
     from pathexplain.segmentor.segmentation import Segmentation
@@ -116,11 +120,20 @@ def extract_slide(
     seen = _Seen(prompts.prompts)
     seconds = _paint_tiles(slide, canvas, active, bound or segmentor, seen, progress)
     started = time.perf_counter()
-    layers, coverage = canvas.finish(tissue, spatial=False)
+    layers, coverage = canvas.finish(tissue, spatial=_needs_edges(prompts))
     results = tuple(
         _prompt_result(prompt, layer, seen, segmentor, index, is_assessed=bool(active))
         for index, (prompt, layer) in enumerate(zip(prompts.prompts, layers, strict=True))
     )
+    spatial = measure_spatial(
+        {
+            item.prompt.name: _whole_slide(item, layer, prompts.mpp)
+            for item, layer in zip(results, layers, strict=True)
+        },
+        slide_geometry(shape, mpp=prompts.mpp, tissue=tissue.mask, tissue_mpp=tissue.mpp),
+        prompts,
+    )
+    results = tuple(_with_spatial(item, spatial) for item in results)
     area_mm2 = float(tissue.area_mm2)
     summary = aggregate_slide(
         cast("Any", {item.prompt.name: item.objects for item in results}),
@@ -129,6 +142,7 @@ def extract_slide(
         families=prompts.features,
         kinds={prompt.name: prompt.kind for prompt in prompts.prompts},
         area_shares=_area_shares(prompts, coverage),
+        spatial=spatial,
     )
     return SlideResult(
         slide_id=slide.slide_id,
@@ -145,6 +159,36 @@ def extract_slide(
         reason="" if active else "no tissue found, so no prompt was assessed",
         seconds={**seconds, "finish": time.perf_counter() - started},
     )
+
+
+def _needs_edges(prompts: PromptSet) -> bool:
+    """Whether any spatial feature is wanted."""
+    families = pixel_families(prompts.features)
+    return bool(prompts.within) or len(families) < len(prompts.features)
+
+
+def _whole_slide(item: PromptResult, layer: Layer, mpp: float) -> SlideObjects:
+    """Return the objects of a prompt as spatial features need them."""
+    closed, objects = layer.closed, layer.objects
+    return SlideObjects(
+        name=item.prompt.name,
+        kind=item.prompt.kind,
+        state=item.state,
+        label=objects.label,
+        centroid_um=objects.centroid_um,
+        area_um2=objects.area_px.astype(np.float64) * mpp**2,
+        touches_border=objects.touches_border,
+        boundary_um=((closed.edge_px + 0.5) * mpp).astype(np.float32),
+        boundary_label=closed.edge_label - 1,
+        coverage=closed.covered,
+        labels=closed.labels,
+    )
+
+
+def _with_spatial(item: PromptResult, spatial: SpatialFeatures) -> PromptResult:
+    """Add what was found when all objects were known."""
+    values = spatial.values[item.prompt.name]  # an array, not a frame
+    return replace(item, objects=item.objects.with_columns(spatial.columns, values))
 
 
 def _has_tissue(tissue: Tissue, tile: TileWindow, mpp: float) -> bool:

@@ -5,7 +5,7 @@ Not for how objects are measured (`measuring`) or for the store's final form (`s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -96,7 +96,7 @@ class ObjectSpool:
         border = np.concatenate([np.zeros(0, bool), *(index[3] for index in self._index)])
         return SpooledObjects(
             path=self._path,
-            columns=self._columns,
+            measured=self._columns,
             kind=kind,
             kept=kept,
             area_px=area_px[kept],
@@ -113,7 +113,8 @@ class SpooledObjects:
     ----------
     path : Path
         Parquet file; not there when no row was ever measured.
-    columns : tuple of str
+    measured : tuple of str
+        Columns in the file.
     kind : {"instances", "region"}
     kept : (rows,) bool
         Which rows of the file are objects, in order.
@@ -121,15 +122,30 @@ class SpooledObjects:
     centroid_um : (n, 2) float64
         (y, x).
     touches_border : (n,) bool
+    added : tuple of str
+        Columns that were found when all objects were known.
+    added_values : (n, k) float64 or None
+        Their values.
     """
 
     path: Path
-    columns: tuple[str, ...]
+    measured: tuple[str, ...]
     kind: str
     kept: NDArray[np.bool_]
     area_px: NDArray[np.int64]
     centroid_um: NDArray[np.float64]
     touches_border: NDArray[np.bool_]
+    added: tuple[str, ...] = ()
+    added_values: NDArray[np.float64] | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of all columns."""
+        return (*self.measured, *self.added)
+
+    def with_columns(self, names: tuple[str, ...], values: NDArray[np.float64]) -> SpooledObjects:
+        """Add columns `names` with values (n, k) float64."""
+        return replace(self, added=names, added_values=values)
 
     @property
     def n(self) -> int:
@@ -145,6 +161,8 @@ class SpooledObjects:
         """(n,) float64: one feature of all objects."""
         import pyarrow.parquet as pq
 
+        if self.added_values is not None and name in self.added:
+            return np.asarray(self.added_values[:, self.added.index(name)])
         if not len(self.kept):
             return np.zeros(0)
         found = pq.read_table(self.path, columns=[name], memory_map=False)
@@ -160,11 +178,16 @@ class SpooledObjects:
 
     def values(self) -> Iterator[NDArray[np.float64]]:
         """(m, k) float64 of all objects, some thousand at a time."""
-        for batch, kept in self._batches(list(self.columns)):
+        first = 0
+        for batch, kept in self._batches(list(self.measured)):
             columns = [
                 batch.column(i).to_numpy(zero_copy_only=False) for i in range(len(batch.schema))
             ]
-            yield np.stack([*columns, np.zeros(len(kept))], axis=1)[kept, :-1]
+            rows = np.stack([*columns, np.zeros(len(kept))], axis=1)[kept, :-1]
+            if self.added_values is not None:
+                rows = np.hstack([rows, self.added_values[first : first + len(rows)]])
+            first += len(rows)
+            yield rows
 
     def outlines(self) -> Iterator[Any]:
         """Arrow arrays of WKB, in µm, of all objects, some thousand at a time."""

@@ -12,7 +12,12 @@ import numpy as np
 import pandas as pd
 
 from pathexplain.errors import TableError
-from pathexplain.features import PatientFeatures, aggregate_patient, feature_dictionary
+from pathexplain.features import (
+    PatientFeatures,
+    aggregate_patient,
+    describe_features,
+    feature_dictionary,
+)
 from pathexplain.serialization import to_jsonable
 
 if TYPE_CHECKING:
@@ -65,12 +70,15 @@ def first_rows(result: SlideResult) -> anndata.AnnData:
 def _object_columns(columns: Sequence[str]) -> pd.DataFrame:
     """`var` of the objects table."""
     wanted = ["family", "unit", "definition", "source"]
-    return feature_dictionary().set_index("name").loc[list(columns), wanted].rename_axis(None)
+    # A column towards another prompt, "tumor.context.distance_um", is described as the family does.
+    plain = [".".join(name.split(".")[-2:]) for name in columns]
+    frame = feature_dictionary().set_index("name").loc[plain, wanted]
+    return frame.set_axis(list(columns), axis=0)
 
 
 def feature_frame(features: Sequence[str], *, kinds: Mapping[str, str]) -> pd.DataFrame:
     """`var` of slide and patient tables: what each aggregated feature is."""
-    frame = feature_dictionary(kinds).set_index("name").loc[list(features)].rename_axis(None)
+    frame = describe_features(features, kinds=kinds).set_index("name").rename_axis(None)
     frame["feature"] = [name.split(".")[2] for name in features]
     return frame[list(VAR_COLUMNS)].copy()
 

@@ -6,15 +6,15 @@ Importing this package loads numba and pandas: do it where it is used.
 
 from __future__ import annotations
 
-from pathexplain.features.aggregate import (
-    PatientFeatures,
-    aggregate_patient,
-    aggregate_slide,
-    feature_names,
-)
+from pathexplain.features.aggregate import aggregate_slide, feature_names
 from pathexplain.features.columns import Column, FeatureFamily, Law, Peer
-from pathexplain.features.dictionary import feature_dictionary, features_markdown
+from pathexplain.features.dictionary import (
+    describe_features,
+    feature_dictionary,
+    features_markdown,
+)
 from pathexplain.features.measure import ObjectFeatures, measure_objects
+from pathexplain.features.patient import PatientFeatures, aggregate_patient
 from pathexplain.features.registry import FAMILIES
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Peer",
     "aggregate_patient",
     "aggregate_slide",
+    "describe_features",
     "feature_dictionary",
     "feature_names",
     "features_markdown",

@@ -1,19 +1,20 @@
-"""From objects to one row a slide, and from slides to one row a patient, by stated rules.
+"""From objects to one row a slide, by stated rules; `patient` goes on to patients.
 
-Knows no file: tables in, tables out. Names follow `{prompt}.{family}.{feature}.{statistic}`.
+Knows no file: tables in, tables out. Names follow `{subject}.{family}.{feature}.{statistic}`.
 Every value carries the n it rests on; what is undefined is NaN with a reason.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pandas as pd
 
 from pathexplain.errors import FeatureError
 from pathexplain.features.registry import FAMILIES, families_named
+from pathexplain.features.spatial.context import context_columns
 from pathexplain.features.summaries import STATISTICS, TOTALS
 
 if TYPE_CHECKING:
@@ -21,30 +22,55 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pathexplain.features.columns import Column
-    from pathexplain.features.measure import ObjectFeatures
+    from pathexplain.features.spatial import Place, SpatialFeatures
 
-__all__ = [
-    "STATES",
-    "PatientFeatures",
-    "aggregate_patient",
-    "aggregate_slide",
-    "feature_names",
-]
+__all__ = ["STATES", "Measured", "aggregate_slide", "feature_names"]
 
-_COUNT = ".aggregate.n.total"
 STATES = ("present", "absent", "not assessed")
 """What a segmentor says of a prompt on a slide."""
 
 
-@dataclass(frozen=True)
-class PatientFeatures:
-    """One row a patient: `table` and `n` (patients x features), `n_slides`, `tissue_area_mm2`."""
+class Measured(Protocol):
+    """Objects of one prompt, read column by column, as `ObjectFeatures` gives them."""
 
-    table: pd.DataFrame
-    n: pd.DataFrame
-    n_slides: pd.Series[int]
-    tissue_area_mm2: pd.Series[float]
+    @property
+    def n(self) -> int: ...  # noqa: D102  as in ObjectFeatures
+
+    @property
+    def columns(self) -> tuple[str, ...]: ...  # noqa: D102  as in ObjectFeatures
+
+    @property
+    def touches_border(self) -> NDArray[np.bool_]: ...  # noqa: D102  as in ObjectFeatures
+
+    @property
+    def kind(self) -> str: ...  # noqa: D102  as in ObjectFeatures
+
+    def column(self, name: str) -> NDArray[np.float64]: ...  # noqa: D102  as in ObjectFeatures
+
+
+@dataclass(frozen=True, eq=False)
+class _Frame:
+    """A frame of objects, as `Measured`."""
+
+    frame: pd.DataFrame
+    kind: str = "instances"
+
+    @property
+    def n(self) -> int:
+        return len(self.frame)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(map(str, self.frame.columns))
+
+    @property
+    def touches_border(self) -> NDArray[np.bool_]:
+        if "touches_border" not in self.frame:
+            return np.zeros(self.n, bool)
+        return self.frame["touches_border"].to_numpy(bool)
+
+    def column(self, name: str) -> NDArray[np.float64]:
+        return self.frame[name].to_numpy(float)
 
 
 def feature_names(
@@ -52,36 +78,44 @@ def feature_names(
 ) -> tuple[str, ...]:
     """Names that `aggregate_slide` gives a prompt, in order; a region has no instance-only ones.
 
+    Those of relations, places and TIL scores come after those of all prompts.
+
     Examples
     --------
     >>> feature_names("gland", families=["shape"])[:4]  # doctest: +NORMALIZE_WHITESPACE
     ('gland.aggregate.n.total', 'gland.aggregate.density_per_mm2.total',
      'gland.aggregate.area_share.total', 'gland.shape.area_um2.mean')
     """
-    totals = [f"{prompt}.aggregate.{total.name}.total" for total in TOTALS]
-    summaries = [
-        f"{prompt}.{name}.{statistic.name}"
-        for name, _ in _summarized(families, kind)
-        for statistic in STATISTICS
-    ]
-    return (*totals, *summaries)
+    names = [f"{prompt}.aggregate.{total.name}.total" for total in TOTALS]
+    for family in families_named(families):
+        if family.of_pairs or family.name == "til":
+            continue
+        names += [
+            f"{prompt}.{family.name}.{column.name}.{statistic}"
+            for column in family.columns
+            if kind == "instances" or column.kind == "any"
+            for statistic in (_STATISTICS if column.of == "object" else ("total",))
+        ]
+    return tuple(names)
 
 
 def aggregate_slide(
-    objects: Mapping[str, ObjectFeatures | pd.DataFrame],
+    objects: Mapping[str, Measured | pd.DataFrame],
     *,
     states: Mapping[str, str],
     tissue_area_mm2: float,
     families: Iterable[str] | None = None,
     kinds: Mapping[str, str] | None = None,
     area_shares: Mapping[str, float] | None = None,
+    spatial: SpatialFeatures | None = None,
 ) -> pd.DataFrame:
     """Summarize the objects of one slide, prompt by prompt.
 
     Parameters
     ----------
-    objects : mapping of prompt name to ObjectFeatures or frame
-        A frame has columns such as "shape.area_um2", and may have a bool `touches_border`.
+    objects : mapping of prompt name to ObjectFeatures (or alike) or frame
+        With the columns of `spatial` where that is given. A frame has columns such as
+        "shape.area_um2", and may have a bool `touches_border`.
         An absent or not assessed prompt may be left out.
     states : mapping of prompt name to {"present", "absent", "not assessed"}
         Every prompt of the run; this decides which names the result has.
@@ -96,6 +130,8 @@ def aggregate_slide(
         Share of the tissue that each prompt covers, measured on the tissue mask. Without it the
         share is the sum of areas over the tissue area, and NaN where that exceeds 1: objects that
         reach out of the tissue (lumens, the slide's edge) then cannot be told apart.
+    spatial : SpatialFeatures, optional
+        What `measure_spatial` found on the slide: needed by spatial families, relations and places.
 
     Returns
     -------
@@ -108,7 +144,8 @@ def aggregate_slide(
     ------
     FeatureError
         An unknown state, tissue area not > 0, objects of a prompt that is not present, no objects
-        given for a present one, or a frame without the columns of the families.
+        given for a present one, a frame without the columns of the families, or spatial families
+        without `spatial`.
 
     Notes
     -----
@@ -130,20 +167,19 @@ def aggregate_slide(
     'n = 3, needs 10'
     """
     chosen = _families_of(objects) if families is None else tuple(families)
-    assessed = any(state != "not assessed" for state in states.values())
-    if assessed and not (np.isfinite(tissue_area_mm2) and tissue_area_mm2 > 0):
-        message = (
-            f"tissue area is {tissue_area_mm2} mm^2; densities need an area above 0 (a slide "
-            "without tissue has not been assessed)"
-        )
-        raise FeatureError(message)
+    _check_tissue(states, tissue_area_mm2)
+    slide = _Slide(chosen, tissue_area_mm2, spatial)
     rows: list[_Row] = []
+    subjects: dict[str, _Subject] = {}
     for prompt, state in states.items():
         given = objects.get(prompt)
-        _check_state(prompt, state, given)
-        kind = _kind_of(given, (kinds or {}).get(prompt))
-        share = (area_shares or {}).get(prompt)
-        rows += _prompt_rows(prompt, state, given, kind, chosen, tissue_area_mm2, share)
+        measured = _Frame(given) if isinstance(given, pd.DataFrame) else given
+        _check_state(prompt, state, measured)
+        kind = (kinds or {}).get(prompt) or ("instances" if measured is None else measured.kind)
+        subjects[prompt] = _Subject(prompt, state, measured, kind)
+        rows += _prompt_rows(subjects[prompt], slide, (area_shares or {}).get(prompt))
+    if spatial is not None:
+        rows += _spatial_rows(subjects, slide, spatial)
     names = [row.name for row in rows]
     table = {
         "value": np.array([row.value for row in rows], float),
@@ -151,67 +187,6 @@ def aggregate_slide(
         "reason": [row.reason for row in rows],
     }
     return pd.DataFrame(table, index=pd.Index(names, name="feature"))
-
-
-def aggregate_patient(
-    slides: pd.DataFrame,
-    *,
-    patient: Mapping[str, str] | pd.Series[str],
-    tissue_area_mm2: Mapping[str, float] | pd.Series[float],
-    n: pd.DataFrame | None = None,
-) -> PatientFeatures:
-    """Combine the slides of each patient, weighted by tissue area.
-
-    value = sum(area * value) / sum(area) over the slides where the value is defined. Counts
-    (`.aggregate.n.total`) are summed. Density and area share thereby are total over total area.
-
-    Parameters
-    ----------
-    slides : (slides, features) DataFrame
-        `value` of `aggregate_slide`, one row a slide, indexed by slide id.
-    patient : mapping or Series of slide id to patient id
-    tissue_area_mm2 : mapping or Series of slide id to mm², > 0; 0 for a slide without any value
-    n : (slides, features) DataFrame, optional
-        `n` of `aggregate_slide`; without it, the result's `n` counts slides.
-
-    Returns
-    -------
-    PatientFeatures
-        Patients in order of first appearance; NaN where no slide has the value; n is summed over
-        the slides that gave one.
-
-    Raises
-    ------
-    FeatureError
-        A slide without a patient, without a tissue area > 0, listed twice, or missing in `n`.
-
-    Examples
-    --------
-    >>> slides = pd.DataFrame({"gland.shape.area_um2.mean": [1.0, 4.0]}, index=["S1", "S2"])
-    >>> patients = aggregate_patient(
-    ...     slides, patient={"S1": "P", "S2": "P"}, tissue_area_mm2={"S1": 2.0, "S2": 1.0}
-    ... )
-    >>> float(patients.table.loc["P", "gland.shape.area_um2.mean"])
-    2.0
-    """
-    _check_slides(slides, n, patient, tissue_area_mm2)
-    index = slides.index
-    owner = pd.Series([patient[slide] for slide in index], index=index, dtype=object)
-    area = pd.Series([float(tissue_area_mm2[slide]) for slide in index], index=index)
-    defined = slides.notna()
-    weights = defined.astype(float).mul(area, axis=0)
-    total = (slides.fillna(0.0) * weights).groupby(owner, sort=False).sum()
-    weight = weights.groupby(owner, sort=False).sum()
-    table = total / weight.where(weight > 0)
-    counts = [name for name in slides.columns if str(name).endswith(_COUNT)]
-    table[counts] = slides[counts].groupby(owner, sort=False).sum(min_count=1)
-    rests_on = defined.astype(float) if n is None else n[slides.columns] * defined
-    return PatientFeatures(
-        table.rename_axis(index="patient_id"),
-        rests_on.groupby(owner, sort=False).sum().rename_axis(index="patient_id"),
-        owner.groupby(owner, sort=False).size().rename("n_slides"),
-        area.groupby(owner, sort=False).sum().rename("tissue_area_mm2"),
-    )
 
 
 @dataclass(frozen=True)
@@ -224,32 +199,53 @@ class _Row:
     reason: str = ""
 
 
-def _summarized(families: Iterable[str], kind: str) -> list[tuple[str, Column]]:
-    """Object features that a prompt of this kind gets summaries of."""
-    return [
-        (name, column)
-        for family in families_named(families)
-        for name, column in zip(family.names, family.columns, strict=True)
-        if kind == "instances" or column.kind == "any"
-    ]
+@dataclass(frozen=True, eq=False)
+class _Slide:
+    """What is the same for all prompts."""
+
+    families: tuple[str, ...]
+    tissue_area_mm2: float
+    spatial: SpatialFeatures | None
 
 
-def _kind_of(given: ObjectFeatures | pd.DataFrame | None, told: str | None) -> str:
-    """Kind of a prompt: as told, else as measured, else instances."""
-    if told is None and given is not None and not isinstance(given, pd.DataFrame):
-        return given.kind
-    return told or "instances"
+@dataclass(frozen=True, eq=False)
+class _Subject:
+    """A prompt on the slide."""
+
+    name: str
+    state: str
+    given: Measured | None
+    kind: str
+
+    def cut(self) -> NDArray[np.bool_]:
+        """Which objects are left out of shape: single ones that the slide's edge cuts."""
+        if self.given is None or self.kind != "instances":
+            return np.zeros(0 if self.given is None else self.given.n, bool)
+        return self.given.touches_border
 
 
-def _families_of(objects: Mapping[str, ObjectFeatures | pd.DataFrame]) -> tuple[str, ...]:
-    """Families whose columns the objects have, in the order of the registry."""
+def _check_tissue(states: Mapping[str, str], area_mm2: float) -> None:
+    """Refuse a slide that was assessed and has no tissue."""
+    assessed = any(state != "not assessed" for state in states.values())
+    if assessed and not (np.isfinite(area_mm2) and area_mm2 > 0):
+        message = (
+            f"tissue area is {area_mm2} mm^2; densities need an area above 0 (a slide "
+            "without tissue has not been assessed)"
+        )
+        raise FeatureError(message)
+
+
+def _families_of(objects: Mapping[str, Measured | pd.DataFrame]) -> tuple[str, ...]:
+    """Families whose columns the objects have, or all that are measured on pixels."""
     prefixes = {str(name).partition(".")[0] for given in objects.values() for name in given.columns}
-    return tuple(name for name in FAMILIES if name in prefixes or not prefixes)
+    pixels = [name for name, family in FAMILIES.items() if family.compute is not None]
+    found = tuple(name for name in FAMILIES if name in prefixes)
+    return found or tuple(pixels)
 
 
-def _check_state(prompt: str, state: str, given: ObjectFeatures | pd.DataFrame | None) -> None:
+def _check_state(prompt: str, state: str, given: Measured | None) -> None:
     """Refuse a state that is unknown or that the objects contradict."""
-    n = 0 if given is None else _count(given)
+    n = 0 if given is None else given.n
     if state not in STATES:
         message = f"prompt {prompt}: state {state!r} is none of {', '.join(STATES)}"
         raise FeatureError(message, prompt=prompt)
@@ -261,66 +257,117 @@ def _check_state(prompt: str, state: str, given: ObjectFeatures | pd.DataFrame |
         raise FeatureError(message, prompt=prompt)
 
 
-def _count(given: ObjectFeatures | pd.DataFrame) -> int:
-    """Count the objects."""
-    return len(given) if isinstance(given, pd.DataFrame) else given.n
-
-
-def _prompt_rows(
-    prompt: str,
-    state: str,
-    given: ObjectFeatures | pd.DataFrame | None,
-    kind: str,
-    families: tuple[str, ...],
-    tissue_area_mm2: float,
-    area_share: float | None,
-) -> list[_Row]:
-    """All rows of one prompt."""
-    names = feature_names(prompt, families=families, kind=kind)
-    n_totals = len(TOTALS)
-    if state == "not assessed":
-        return [_Row(name, float("nan"), 0, state) for name in names]
-    if state == "absent" or given is None:
-        zeros = [_Row(name, 0.0, 0) for name in names[:n_totals]]
-        return zeros + [_Row(name, float("nan"), 0, "absent") for name in names[n_totals:]]
-    frame = given if isinstance(given, pd.DataFrame) else given.to_frame()
-    columns = _summarized(families, kind)
-    missing = [name for name, _ in columns if name not in frame]
-    if missing:
-        message = f"prompt {prompt}: the objects lack {missing[:3]}; measure the same families"
-        raise FeatureError(message, prompt=prompt)
-    rows = _total_rows(prompt, frame, tissue_area_mm2, area_share)
-    cut = np.zeros(len(frame), bool)
-    if kind == "instances" and "touches_border" in frame:
-        cut = frame["touches_border"].to_numpy(bool)
-    for name, _ in columns:
-        values = frame[name].to_numpy(float)
-        values = values[~cut] if name.startswith("shape.") else values
-        rows += _summary_rows(f"{prompt}.{name}", values)
+def _prompt_rows(subject: _Subject, slide: _Slide, area_share: float | None) -> list[_Row]:
+    """All rows of one prompt, without those of relations and places."""
+    rows = _total_rows(subject, slide, area_share)
+    for family in families_named(slide.families):
+        if family.of_pairs or family.name == "til":
+            continue
+        for column in family.columns:
+            if subject.kind != "instances" and column.kind != "any":
+                continue
+            if column.of == "object":
+                name = f"{family.name}.{column.name}"
+                rows += _object_rows(f"{subject.name}.{name}", name, subject)
+            else:
+                rows.append(_number(f"{subject.name}.{family.name}.{column.name}.total", slide))
     return rows
 
 
-def _total_rows(
-    prompt: str, frame: pd.DataFrame, tissue_area_mm2: float, area_share: float | None
+def _number(name: str, slide: _Slide) -> _Row:
+    """Row of a number that `measure_spatial` found."""
+    if slide.spatial is None or name not in slide.spatial.numbers:
+        message = f"{name} is a spatial feature; give what measure_spatial found as spatial="
+        raise FeatureError(message)
+    found = slide.spatial.numbers[name]
+    return _Row(name, found.value, found.n, found.reason)
+
+
+def _object_rows(
+    name: str, column: str, subject: _Subject, member: NDArray[np.bool_] | None = None
 ) -> list[_Row]:
+    """Rows of one object feature: over all objects, or over those of a place."""
+    given = subject.given
+    if subject.state != "present" or given is None:
+        nan = float("nan")
+        return [_Row(f"{name}.{statistic}", nan, 0, subject.state) for statistic in _STATISTICS]
+    if column not in given.columns:
+        message = f"prompt {subject.name}: the objects lack {column}; measure the same families"
+        raise FeatureError(message, prompt=subject.name)
+    keep = np.ones(given.n, bool) if member is None else member
+    if column.startswith("shape."):
+        keep = keep & ~subject.cut()
+    return _summary_rows(name, np.asarray(given.column(column), float)[keep])
+
+
+def _total_rows(subject: _Subject, slide: _Slide, area_share: float | None) -> list[_Row]:
     """Count, density and share of tissue."""
-    n = len(frame)
-    share = _area_share(frame, tissue_area_mm2) if area_share is None else (area_share, "")
-    values = ((float(n), ""), (n / tissue_area_mm2, ""), share)
+    names = [f"{subject.name}.aggregate.{total.name}.total" for total in TOTALS]
+    if subject.state == "not assessed":
+        return [_Row(name, float("nan"), 0, subject.state) for name in names]
+    given = subject.given
+    if subject.state == "absent" or given is None:
+        return [_Row(name, 0.0, 0) for name in names]
+    known = _area_share(given, slide.tissue_area_mm2) if area_share is None else (area_share, "")
+    values = ((float(given.n), ""), (given.n / slide.tissue_area_mm2, ""), known)
     return [
-        _Row(f"{prompt}.aggregate.{total.name}.total", value, n, why)
-        for total, (value, why) in zip(TOTALS, values, strict=True)
+        _Row(name, float(value), given.n, why)
+        for name, (value, why) in zip(names, values, strict=True)
     ]
 
 
-def _area_share(frame: pd.DataFrame, tissue_area_mm2: float) -> tuple[float, str]:
+def _area_share(given: Measured, tissue_area_mm2: float) -> tuple[float, str]:
     """Sum of areas over tissue area, with the reason where that is no share."""
-    if "shape.area_um2" not in frame:
+    if "shape.area_um2" not in given.columns:
         return float("nan"), "shape was not measured"
-    share = float(frame["shape.area_um2"].sum()) * 1e-6 / tissue_area_mm2
+    share = float(np.nansum(given.column("shape.area_um2"))) * 1e-6 / tissue_area_mm2
     if share > 1:
         return float("nan"), f"objects cover {share:.3g} times the tissue: they reach out of it"
     return share, ""
+
+
+def _spatial_rows(
+    subjects: Mapping[str, _Subject], slide: _Slide, spatial: SpatialFeatures
+) -> list[_Row]:
+    """Rows of relations, of TIL scores and of places."""
+    rows: list[_Row] = []
+    for first, second in spatial.relations:
+        for column in context_columns(subjects[first].kind, subjects[second].kind):
+            name = f"{first}-{second}.context.{column.name}"
+            if column.of == "object":
+                rows += _object_rows(name, f"{second}.context.{column.name}", subjects[first])
+            else:
+                rows.append(_number(f"{name}.total", slide))
+    rows += [_number(name, slide) for name in spatial.numbers if ".til." in name]
+    for name, place in spatial.places.items():
+        rows += _place_rows(name, subjects[place.prompt], place, slide)
+    return rows
+
+
+def _place_rows(name: str, subject: _Subject, place: Place, slide: _Slide) -> list[_Row]:
+    """Rows of a prompt's objects in a place."""
+    n, everywhere = int(place.member.sum()), 0 if subject.given is None else subject.given.n
+    area = place.area_mm2
+    values = {
+        "n": (float(n), ""),
+        "density_per_mm2": (n / area if area > 0 else float("nan"), place.reason),
+        "share": (n / everywhere if everywhere else float("nan"), f"no {subject.name}"),
+        "window_mm2": (area, place.reason),
+    }
+    if place.state == "not assessed":
+        values = dict.fromkeys(values, (float("nan"), place.state))
+    rows = [
+        _Row(f"{name}.aggregate.{key}.total", value, n, why if np.isnan(value) else "")
+        for key, (value, why) in values.items()
+    ]
+    for family in families_named(slide.families):
+        if family.of_pairs:
+            continue
+        for column in family.object_columns:
+            if subject.kind == "instances" or column.kind == "any":
+                full = f"{family.name}.{column.name}"
+                rows += _object_rows(f"{name}.{full}", full, subject, place.member)
+    return rows
 
 
 def _summary_rows(name: str, values: NDArray[np.float64]) -> list[_Row]:
@@ -337,25 +384,4 @@ def _summary_rows(name: str, values: NDArray[np.float64]) -> list[_Row]:
     return rows
 
 
-def _check_slides(
-    slides: pd.DataFrame,
-    n: pd.DataFrame | None,
-    patient: Mapping[str, str] | pd.Series[str],
-    area: Mapping[str, float] | pd.Series[float],
-) -> None:
-    """Refuse slides that are repeated, without a patient, without tissue or without counts."""
-    if not slides.index.is_unique or (n is not None and not n.index.equals(slides.index)):
-        message = "slides must be listed once each, and n must have the same slides in that order"
-        raise FeatureError(message)
-    for slide in slides.index:
-        if slide not in patient:
-            message = f"slide {slide} has no patient; add it to the slide_id, patient_id table"
-            raise FeatureError(message, slide_id=slide)
-        known = float(area[slide]) if slide in area else float("nan")
-        empty = known == 0 and bool(slides.loc[slide].isna().all())
-        if not (known > 0 or empty):
-            message = (
-                f"slide {slide}: tissue area {known} mm^2; it is the weight of the slide's values "
-                "and must be above 0 where there are any"
-            )
-            raise FeatureError(message, slide_id=slide)
+_STATISTICS = tuple(statistic.name for statistic in STATISTICS)

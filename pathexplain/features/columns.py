@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PEERS",
+    "Across",
     "Column",
     "FeatureFamily",
     "Kind",
@@ -33,7 +34,8 @@ __all__ = [
 ]
 
 Kind = Literal["any", "instances"]
-Of = Literal["object", "pair", "slide"]
+Of = Literal["object", "slide"]
+Across = Literal["mean", "sum", "phenotype"]
 PeerName = Literal["HistomicsTK", "CellProfiler", "sc-MTOP", "squidpy", "QuPath"]
 
 PEERS: tuple[PeerName, ...] = ("HistomicsTK", "CellProfiler", "sc-MTOP", "squidpy", "QuPath")
@@ -131,10 +133,17 @@ class Column:
         When it is NaN although the object is large enough; empty if never.
     laws : tuple of Law
         What it is invariant to.
-    of : {"object", "pair", "slide"}
-        What gets the number: each object, each pair of related prompts, or the slide as a whole.
+    of : {"object", "slide"}
+        What gets the number: each object, or the prompt (in a paired family: the pair of prompts)
+        on the slide as a whole.
     peers : tuple of Peer
         Who else has it; empty where none of `PEERS` does.
+    across : {"mean", "sum", "phenotype"}
+        How the slides of a patient become one value: weighted mean, sum, or the phenotype of the
+        weighted densities.
+    weight : str
+        Column of the same family whose value on each slide is the weight of that mean; empty:
+        the slide's tissue area.
 
     Examples
     --------
@@ -157,6 +166,8 @@ class Column:
     laws: tuple[Law, ...] = ()
     of: Of = "object"
     peers: tuple[Peer, ...] = ()
+    across: Across = "mean"
+    weight: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a column that a reader could not use."""
@@ -192,17 +203,29 @@ def _nothing(view: ObjectView) -> Mapping[str, str]:  # the default of `lacking`
 
 @dataclass(frozen=True)
 class FeatureFamily:
-    """Columns computed together: one function from an `ObjectView` to (n, k) float64.
+    """Columns computed together.
 
-    `lacking` names the columns that no object of a view can have, each with the reason: a stain
-    that the slide does not carry.
+    Parameters
+    ----------
+    name : str
+    columns : tuple of Column
+    compute : callable or None
+        From an `ObjectView` to (n, k) float64, the pixels of objects; None for a spatial family,
+        which needs all objects of a slide (`features.spatial`).
+    needs_pixels : bool
+    lacking : callable
+        Names the columns that no object of a view can have, each with the reason: a stain that
+        the slide does not carry.
+    of_pairs : bool
+        Its numbers are those of a prompt towards another that `relations` names with it.
     """
 
     name: str
     columns: tuple[Column, ...]
-    compute: Callable[[ObjectView], NDArray[np.float64]]
+    compute: Callable[[ObjectView], NDArray[np.float64]] | None = None
     needs_pixels: bool = False
     lacking: Callable[[ObjectView], Mapping[str, str]] = _nothing
+    of_pairs: bool = False
 
     def __post_init__(self) -> None:
         """Refuse two columns of one name."""
@@ -216,3 +239,13 @@ class FeatureFamily:
     def names(self) -> tuple[str, ...]:
         """Full names of the columns: "shape.area_um2"."""
         return tuple(f"{self.name}.{column.name}" for column in self.columns)
+
+    @property
+    def object_columns(self) -> tuple[Column, ...]:
+        """Columns that each object gets."""
+        return tuple(column for column in self.columns if column.of == "object")
+
+    @property
+    def slide_columns(self) -> tuple[Column, ...]:
+        """Columns that the slide gets as a whole."""
+        return tuple(column for column in self.columns if column.of == "slide")

@@ -12,13 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from pathexplain.features.registry import FAMILIES, families_named
-from pathexplain.features.summaries import STATISTICS, TOTALS, Statistic, Total
+from pathexplain.errors import FeatureError
+from pathexplain.features.names import FeatureName
+from pathexplain.features.registry import FAMILIES, column_named, families_named
+from pathexplain.features.summaries import (
+    PLACE_TOTALS,
+    STATISTICS,
+    TOTALS,
+    Statistic,
+    Total,
+)
 
 if TYPE_CHECKING:
     from pathexplain.features.columns import Column
 
-__all__ = ["feature_dictionary", "features_markdown"]
+__all__ = ["describe_features", "feature_dictionary", "features_markdown"]
 
 _OWN = "pathexplain docs/design.md, section 6"
 
@@ -71,13 +79,77 @@ def feature_dictionary(
     for prompt, kind in _kinds(prompts).items():
         rows += [_total_row(prompt, kind, total) for total in TOTALS]
         rows += [
-            _summary_row(prompt, name, family.name, column, statistic)
+            row
             for family in chosen
-            for name, column in zip(family.names, family.columns, strict=True)
+            if not family.of_pairs and family.name != "til"
+            for column in family.columns
             if kind == "instances" or column.kind == "any"
-            for statistic in STATISTICS
+            for row in _rows_of(prompt, family.name, column)
         ]
     return pd.DataFrame(rows, columns=list(_COLUMNS))
+
+
+def describe_features(names: Iterable[str], *, kinds: Mapping[str, str]) -> pd.DataFrame:
+    """Look features of slides or patients up by name, those of relations and places among them.
+
+    Parameters
+    ----------
+    names : iterable of str
+        ``{subject}.{family}.{feature}.{statistic}``.
+    kinds : mapping of prompt name to {"instances", "region"}
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows as in `feature_dictionary`, in the order of the names.
+
+    Raises
+    ------
+    FeatureError
+        A name that is no feature.
+
+    Examples
+    --------
+    >>> name = "lymphocyte@tumor.shape.area_um2.median"
+    >>> describe_features([name], kinds={"lymphocyte": "instances"})["definition"].item()
+    'Area of the object: median over objects; of those in tumor'
+    """
+    return pd.DataFrame([_describe(name, kinds) for name in names], columns=list(_COLUMNS))
+
+
+def _describe(name: str, kinds: Mapping[str, str]) -> dict[str, Any]:
+    """Row of one feature."""
+    parsed = FeatureName.parse(name)
+    kind = kinds.get(parsed.prompt, "instances")
+    if parsed.family == "aggregate":
+        totals = PLACE_TOTALS if parsed.place else TOTALS
+        found = [
+            _total_row(parsed.subject, kind, total)
+            for total in totals
+            if total.name == parsed.feature and parsed.statistic == "total"
+        ]
+    else:
+        column = column_named(f"{parsed.family}.{parsed.feature}")
+        rows = _rows_of(parsed.subject, parsed.family, column)
+        found = [row for row in rows if row["statistic"] == parsed.statistic]
+    if not found:
+        message = f"no feature {name!r}; `pathexplain features` lists all"
+        raise FeatureError(message)
+    row = found[0]
+    if parsed.place and parsed.family != "aggregate":
+        row["definition"] += f"; of those in {parsed.place}"
+    if parsed.other:
+        row["definition"] += f"; towards {parsed.other}"
+    return row
+
+
+def _rows_of(subject: str, family: str, column: Column) -> list[dict[str, Any]]:
+    """Rows of one column of a slide: one a statistic, or the one number that the slide has."""
+    name = f"{family}.{column.name}"
+    if column.of == "object":
+        return [_summary_row(subject, name, family, column, statistic) for statistic in STATISTICS]
+    row = _column_row(f"{subject}.{name}.total", family, column)
+    return [row | {"prompt": subject, "statistic": "total"}]
 
 
 def features_markdown() -> str:
@@ -123,6 +195,12 @@ Every number that pathexplain measures. This page is generated from the registry
 
 - A feature of an object is `{family}.{feature}`; of a slide or patient
   `{prompt}.{family}.{feature}.{statistic}`, for example `lymphocyte.shape.area_um2.median`.
+  Numbers of a slide that are no statistic of objects end in `.total`.
+- `lymphocyte-tumor.context.distance_um.p10` is of lymphocytes towards tumor (`relations` in the
+  prompts file); in the objects table the column is `tumor.context.distance_um`.
+- `lymphocyte@tumor.shape.area_um2.median` is of the lymphocytes in a place (`within`): inside the
+  mask of `tumor`; `lymphocyte@tumor~100um`: up to 100 um from the edge of the tumor, on both sides;
+  `lymphocyte@tumor-stroma~100um`: from where tumor and stroma meet.
 - Lengths are in micrometers at the working resolution `mpp`; use one `mpp` for a whole cohort.
 - Undefined is NaN, with a counted reason; it is never 0.
 - *Instance-only* features are destroyed by the merging of touching objects: they are NaN for
@@ -236,7 +314,7 @@ def _total_row(prompt: str, kind: str, total: Total) -> dict[str, Any]:
         "unit": total.unit,
         "definition": total.definition,
         "formula": total.formula,
-        "range": "[0, 1]" if total.name == "area_share" else "[0, inf)",
+        "range": "[0, 1]" if total.is_share else "[0, inf)",
         "high": "many or large objects",
         "low": "few or small objects",
         "source": _OWN,
@@ -254,6 +332,9 @@ def _aggregate_section() -> str:
     lines = ["## `aggregate`\n", "Of a prompt on a slide, as `{prompt}.aggregate.{name}.total`:\n"]
     lines += ["| name | unit | what | formula |", "| --- | --- | --- | --- |"]
     lines += [f"| `{t.name}` | {t.unit} | {t.definition} | {t.formula} |" for t in TOTALS]
+    lines += ["\nOf a prompt in a place, as `{prompt}@{place}.aggregate.{name}.total`:\n"]
+    lines += ["| name | unit | what | formula |", "| --- | --- | --- | --- |"]
+    lines += [f"| `{t.name}` | {t.unit} | {t.definition} | {t.formula} |" for t in PLACE_TOTALS]
     lines += ["\nOf each object feature below, over the objects of a slide:\n"]
     lines += ["| statistic | what | fewest objects |", "| --- | --- | --- |"]
     lines += [f"| `{s.name}` | {s.definition} | {s.minimum} |" for s in STATISTICS]
@@ -262,13 +343,15 @@ def _aggregate_section() -> str:
         "summaries of instance prompts. A prompt that is *absent* has totals of 0 and all else",
         "NaN; one that was *not assessed* has NaN throughout.",
         "\nA patient's value is the mean over slides weighted by tissue area, over the slides",
-        "where it is defined; `n` is summed; density and area share are thereby total over total",
-        "area.",
+        "where it is defined; densities and shares of a place are weighted by the area of the",
+        "place (its `window_mm2`), TIL scores by that of their stroma, tumor or margin. So each",
+        "density is total over total. Counts, areas and lengths are summed; an immune phenotype is",
+        "that of the patient's densities.",
     ]
     return "\n".join(lines)
 
 
-_OF = {"object": "each object", "pair": "each pair of related prompts", "slide": "the slide"}
+_OF = {"object": "each object", "slide": "the slide"}
 
 
 def _column_section(name: str, column: Column) -> str:

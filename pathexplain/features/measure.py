@@ -5,7 +5,7 @@ The step before aggregation; knows no slide and no prompt.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,18 +13,25 @@ import pandas as pd
 
 from pathexplain.errors import FeatureError
 from pathexplain.features.objects import ObjectView, view_objects
-from pathexplain.features.registry import families_named
+from pathexplain.features.registry import pixel_families
 from pathexplain.slides.stains import RUIFROK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from pathexplain.features.columns import Column, FeatureFamily, Kind
+    from pathexplain.features.spatial import SpatialFeatures
     from pathexplain.slides.stains import StainVectors
 
-__all__ = ["REGION_REASON", "ObjectFeatures", "measure_objects", "measure_view"]
+__all__ = [
+    "REGION_REASON",
+    "ObjectFeatures",
+    "measure_objects",
+    "measure_view",
+    "with_spatial",
+]
 
 REGION_REASON = "instance-only feature of a region prompt"
 
@@ -107,7 +114,8 @@ def measure_objects(
     mpp : float
         Micrometers per pixel, > 0.
     families : iterable of str
-        Names in `FAMILIES`.
+        Names in `FAMILIES`; spatial families, which need a whole slide, are left to
+        `measure_spatial`.
     kind : {"instances", "region"}
         "region": labels are connected parts of a region mask, in which touching objects may have
         merged; instance-only features are then NaN.
@@ -165,12 +173,12 @@ def measure_view(
     >>> some.label.tolist(), some.column("shape.area_um2").tolist()
     ([2], [0.5])
     """
-    chosen = families_named(families)
+    chosen = pixel_families(families)
     if kind not in {"instances", "region"}:
         message = f"kind is {kind!r}; it is 'instances' (single objects) or 'region' (merged areas)"
         raise FeatureError(message)
     _refuse_missing_pixels(chosen, view.pixels)
-    blocks = [family.compute(view) for family in chosen]
+    blocks = [family.compute(view) for family in chosen if family.compute is not None]
     values = np.hstack([*blocks, np.empty((view.n, 0))])
     columns = [column for family in chosen for column in family.columns]
     names = tuple(name for family in chosen for name in family.names)
@@ -190,8 +198,20 @@ def measure_view(
     )
 
 
+def with_spatial(objects: ObjectFeatures, spatial: SpatialFeatures, prompt: str) -> ObjectFeatures:
+    """Append the columns that `measure_spatial` found for the objects of a prompt."""
+    before: NDArray[np.float64] = objects.values  # noqa: PD011  # an array, not a frame
+    found: NDArray[np.float64] = spatial.values[prompt]  # noqa: PD011  # an array, not a frame
+    return replace(
+        objects,
+        values=np.hstack([before, found]),
+        columns=(*objects.columns, *spatial.columns),
+        undefined={**objects.undefined, **spatial.undefined.get(prompt, {})},
+    )
+
+
 def _refuse_missing_pixels(
-    chosen: tuple[FeatureFamily, ...], pixels: NDArray[np.uint8] | None
+    chosen: Sequence[FeatureFamily], pixels: NDArray[np.uint8] | None
 ) -> None:
     """Refuse a family that needs pixels when there are none."""
     needy = [family.name for family in chosen if family.needs_pixels]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["ObjectView", "over_objects", "view_objects"]
+__all__ = ["ObjectView", "over_chunks", "over_objects", "view_objects"]
 
 _CHUNK = 256
 """Objects a thread takes at a time: small enough to balance, large enough to cost nothing."""
@@ -148,13 +148,19 @@ def view_objects(
 
 def over_objects(view: ObjectView, kernel: Callable[[int, int], None]) -> None:
     """Call `kernel(start, stop)` for chunks of objects on as many threads as there are cores."""
-    starts = range(0, view.n, _CHUNK)
-    workers = min(_cores(), len(starts))
+    over_chunks(view.n, kernel, chunk=_CHUNK)
+
+
+def over_chunks(n: int, kernel: Callable[[int, int], None], *, chunk: int) -> None:
+    """Call `kernel(start, stop)` for chunks of `n` items on as many threads as there are cores."""
+    bounds = [(start, min(start + chunk, n)) for start in range(0, n, chunk)]
+    workers = min(_cores(), len(bounds))
     if workers <= 1:
-        kernel(0, view.n)
+        for start, stop in bounds:
+            kernel(start, stop)
         return
     with ThreadPoolExecutor(workers) as pool:
-        for future in [pool.submit(kernel, a, min(a + _CHUNK, view.n)) for a in starts]:
+        for future in [pool.submit(kernel, start, stop) for start, stop in bounds]:
             future.result()
 
 

@@ -12,16 +12,29 @@ from typing import TYPE_CHECKING
 from pathexplain.errors import FeatureError
 from pathexplain.features.columns import Column, FeatureFamily, Law
 from pathexplain.features.shape import SHAPE
+from pathexplain.features.spatial import CONTEXT, NEIGHBORHOOD, REGION, TIL
 from pathexplain.features.stain import STAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["FAMILIES", "Column", "FeatureFamily", "Law", "column_named", "families_named"]
+__all__ = [
+    "FAMILIES",
+    "Column",
+    "FeatureFamily",
+    "Law",
+    "column_named",
+    "families_named",
+    "pixel_families",
+]
 
 FAMILIES: dict[str, FeatureFamily] = {
     "shape": SHAPE,
     "stain": STAIN,
+    "neighborhood": NEIGHBORHOOD,
+    "context": CONTEXT,
+    "region": REGION,
+    "til": TIL,
 }
 
 
@@ -46,6 +59,17 @@ def families_named(names: Iterable[str]) -> tuple[FeatureFamily, ...]:
             message = f"no feature family {name!r}; {hint}"
             raise FeatureError(message)
     return tuple(FAMILIES[name] for name in chosen)
+
+
+def pixel_families(names: Iterable[str]) -> tuple[FeatureFamily, ...]:
+    """Return the families named that are measured object by object from pixels, as asked.
+
+    Examples
+    --------
+    >>> [family.name for family in pixel_families(["region", "shape"])]
+    ['shape']
+    """
+    return tuple(family for family in families_named(names) if family.compute is not None)
 
 
 def column_named(name: str) -> Column:

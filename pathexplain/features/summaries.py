@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["STATISTICS", "TOTALS", "Statistic", "Total"]
+__all__ = ["PLACE_TOTALS", "STATISTICS", "TOTALS", "Statistic", "Total"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Total:
     unit: str
     definition: str
     formula: str
+    is_share: bool = False
 
 
 def _skewness(values: NDArray[np.float64]) -> float:
@@ -76,6 +77,21 @@ TOTALS: tuple[Total, ...] = (
         "1",
         "Share of the tissue that the objects cover (merging does not change it)",
         "tissue under the objects / tissue area",
+        is_share=True,
     ),
 )
 """What a slide says of a prompt as a whole, as `{prompt}.aggregate.{name}.total`."""
+
+PLACE_TOTALS: tuple[Total, ...] = (
+    Total("n", "count", "Number of objects in the place", "objects with their centroid there"),
+    Total("density_per_mm2", "1/mm^2", "Objects per area of the place", "n / window_mm2"),
+    Total(
+        "share",
+        "1",
+        "Share of the prompt's objects that lie in the place",
+        "n / all objects of the prompt on the slide",
+        is_share=True,
+    ),
+    Total("window_mm2", "mm^2", "Area of the place", "tissue of the place"),
+)
+"""The same of a prompt in a place, as `{prompt}@{place}.aggregate.{name}.total`."""

@@ -11,6 +11,7 @@ from pathexplain.prompts.promptset import FAMILY_NAMES, PLANNED_FAMILIES, Prompt
 from pathexplain.prompts.reading import PromptsCheck, check_prompts, read_prompts
 from pathexplain.prompts.schema import json_schema
 from pathexplain.prompts.stain_options import StainMethod, StainOptions
+from pathexplain.prompts.within import TilScore, Within
 
 __all__ = [
     "FAMILY_NAMES",
@@ -22,6 +23,8 @@ __all__ = [
     "PromptsCheck",
     "StainMethod",
     "StainOptions",
+    "TilScore",
+    "Within",
     "as_prompts",
     "check_prompts",
     "json_schema",

@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING
 
 from pathexplain.errors import ConfigError
 from pathexplain.prompts.model import Prompt, duplicates, is_number, name_faults
+from pathexplain.prompts.within import TilScore, Within, unknown_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = ["FAMILY_NAMES", "MPP_RANGE", "PLANNED_FAMILIES", "PromptSet", "check_families"]
 
-FAMILY_NAMES: tuple[str, ...] = ("shape", "stain")
+FAMILY_NAMES: tuple[str, ...] = ("shape", "stain", "neighborhood", "context", "region", "til")
 """Feature families that are implemented; the registry in `features` has exactly these."""
 
-PLANNED_FAMILIES: tuple[str, ...] = ("texture", "neighborhood", "context", "region")
+PLANNED_FAMILIES: tuple[str, ...] = ("texture",)
 """Feature families of the design that this version does not compute yet."""
 
 MPP_RANGE = (0.05, 20.0)
@@ -43,7 +44,11 @@ class PromptSet:
     features : tuple of str
         Feature families to compute, from `FAMILY_NAMES`.
     relations : tuple of (str, str)
-        Pairs of prompt names to relate to each other.
+        Pairs of prompt names: the objects of the first are related to the second.
+    within : tuple of Within
+        Places in which objects are summarized apart.
+    til : TilScore or None
+        The prompts that TIL scores are made of.
     slides : tuple of str
         Globs, relative to the file's folder; empty when the file names none.
     out : Path or None
@@ -68,6 +73,8 @@ class PromptSet:
     prompts: tuple[Prompt, ...]
     features: tuple[str, ...] = FAMILY_NAMES
     relations: tuple[tuple[str, str], ...] = ()
+    within: tuple[Within, ...] = ()
+    til: TilScore | None = None
     slides: tuple[str, ...] = ()
     out: Path | None = None
     segmentor: str | None = None
@@ -86,10 +93,7 @@ class PromptSet:
             faults.append("at least one prompt is needed")
         faults += name_faults(self.names)
         faults += check_families(self.features)
-        for name in dict.fromkeys(name for pair in self.relations for name in pair):
-            if name not in self.names:
-                known = ", ".join(self.names)
-                faults.append(f"relations name {name!r}, which is no prompt; prompts: {known}")
+        faults += unknown_names(self.names, self.relations, self.within, self.til)
         if faults:
             message = "prompt set: " + "; ".join(faults)
             raise ConfigError(message, path=None if self.path is None else str(self.path))

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pathexplain.errors import ConfigError
 from pathexplain.prompts.model import Kind, Prompt, find_region, is_reserved
-from pathexplain.prompts.positions import Fault, Parsed, read_yaml
+from pathexplain.prompts.positions import Fault, Location, Parsed, read_yaml
 from pathexplain.prompts.promptset import FAMILY_NAMES, PromptSet, check_families
 from pathexplain.prompts.schema import schema_faults, suggestion
+from pathexplain.prompts.within import TilScore, Within, within_faults
 from pathexplain.vocabulary import OBJECTS, REGIONS, STRUCTURES, closest_terms, parse_text
 
 if TYPE_CHECKING:
@@ -90,13 +91,13 @@ def check_prompts(path: str | Path) -> PromptsCheck:
     if isinstance(parsed.value, dict):
         faults += _family_faults(parsed)
         faults += _relation_faults(parsed)
+        faults += _within_faults(parsed)
+        faults += _til_faults(parsed)
         faults += _name_faults(parsed)
         for index, entry in _entries(parsed):
             faults += _entry_faults(parsed, index, entry)
             warnings += _entry_warnings(parsed, index, entry)
-        if parsed.value.get("relations"):
-            about = "kept, but this version computes no feature between prompts yet"
-            warnings.append(parsed.fault(("relations",), about))
+        warnings += _unused_warnings(parsed)
     warnings.sort()
     if faults:
         return PromptsCheck(parsed.path, None, tuple(sorted(set(faults))), tuple(warnings))
@@ -117,6 +118,8 @@ def _build(value: dict[str, Any], path: Path, warnings: tuple[str, ...]) -> Prom
         prompts=tuple(_prompt(entry) for entry in value["prompts"]),
         features=tuple(value.get("features", FAMILY_NAMES)),
         relations=tuple((first, second) for first, second in value.get("relations", ())),
+        within=tuple(_within(entry) for entry in value.get("within", ())),
+        til=TilScore(**value["til"]) if "til" in value else None,
         slides=tuple(value.get("slides", ())),
         out=None if out is None else (folder / out).resolve(),
         segmentor=segmentor,
@@ -132,6 +135,16 @@ def _prompt(entry: dict[str, Any]) -> Prompt:
     if "text" in entry:
         return Prompt.from_text(entry["text"], **options)
     return Prompt.from_parts(entry["structure"], entry["object"], entry.get("region"), **options)
+
+
+def _within(entry: dict[str, Any]) -> Within:
+    """Make the place of an entry without faults."""
+    return Within(
+        entry["prompt"],
+        inside=entry.get("inside"),
+        interface=tuple(entry.get("interface", ())),
+        margin_um=entry.get("margin_um"),
+    )
 
 
 def _entries(parsed: Parsed) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -208,6 +221,70 @@ def _relation_faults(parsed: Parsed) -> Iterator[Fault]:
                 yield parsed.fault(("relations", index, position), about)
         if len(pair) == 2 and pair[0] == pair[1]:  # noqa: PLR2004 - a pair
             yield parsed.fault(("relations", index), f"relates {pair[0]!r} to itself")
+
+
+def _within_faults(parsed: Parsed) -> Iterator[Fault]:
+    """Places that name no prompt, are half named, or are named twice."""
+    entries = parsed.value.get("within")
+    names = tuple(dict.fromkeys(_names(parsed).values()))
+    seen: dict[str, int] = {}
+    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+        if not isinstance(entry, dict):
+            continue
+        here = ("within", index)
+        interface = entry.get("interface")
+        makers = interface if isinstance(interface, list) else []
+        places: list[tuple[Location, Any]] = [
+            ((*here, key), entry[key]) for key in ("prompt", "inside") if key in entry
+        ]
+        places += [((*here, "interface", i), name) for i, name in enumerate(makers)]
+        for where, name in places:
+            if isinstance(name, str) and name not in names:
+                yield parsed.fault(where, f"no prompt is named {name!r}" + suggestion(name, names))
+        if "prompt" in entry and all(isinstance(name, str) for _, name in places):
+            yield from _place_faults(parsed, here, entry, seen)
+
+
+def _place_faults(
+    parsed: Parsed, here: Location, entry: dict[str, Any], seen: dict[str, int]
+) -> Iterator[Fault]:
+    """Faults of one place that has its words; `seen` has the line of each place before it."""
+    interface = entry.get("interface")
+    makers = tuple(interface) if isinstance(interface, list) else ()
+    margin_um = entry.get("margin_um")
+    found = within_faults(entry["prompt"], entry.get("inside"), makers, margin_um)
+    for about in found:
+        if not about.startswith("margin_um must"):  # the schema says so at its own line
+            yield parsed.fault(here, about)
+    if not found:
+        name = _within(entry).name
+        if name in seen:
+            yield parsed.fault(here, f"{name} stands on line {seen[name]} already")
+        seen.setdefault(name, parsed.line_of(here))
+
+
+def _til_faults(parsed: Parsed) -> Iterator[Fault]:
+    """Roles of TIL scores that name no prompt, or one prompt twice."""
+    entry = parsed.value.get("til")
+    names = tuple(dict.fromkeys(_names(parsed).values()))
+    seen: dict[str, str] = {}
+    for role, name in entry.items() if isinstance(entry, dict) else ():
+        if not isinstance(name, str):
+            continue
+        if name not in names:
+            about = f"no prompt is named {name!r}" + suggestion(name, names)
+            yield parsed.fault(("til", role), about)
+        elif name in seen:
+            yield parsed.fault(("til", role), f"{name!r} is {seen[name]} already")
+        seen.setdefault(name, role)
+
+
+def _unused_warnings(parsed: Parsed) -> Iterator[Fault]:
+    """Keys that the chosen feature families do not use."""
+    families = parsed.value.get("features", list(FAMILY_NAMES))
+    for key, family in (("relations", "context"), ("til", "til")):
+        if parsed.value.get(key) and isinstance(families, list) and family not in families:
+            yield parsed.fault((key,), f"not used: features do not name {family!r}")
 
 
 def _entry_faults(parsed: Parsed, index: int, entry: dict[str, Any]) -> Iterator[Fault]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pathexplain.prompts.model import NAME_PATTERN
 from pathexplain.prompts.promptset import FAMILY_NAMES, MPP_RANGE
+from pathexplain.prompts.within import MARGIN_RANGE_UM
 from pathexplain.vocabulary import OBJECTS, REGIONS, STRUCTURES
 
 if TYPE_CHECKING:
@@ -69,6 +70,41 @@ class PromptEntry(BaseModel):
     paraphrases: list[Text] = Field([], description="Other wordings, for checks of robustness.")
 
 
+class WithinEntry(BaseModel):
+    """A place: inside the mask of a prompt, or up to a distance from an interface."""
+
+    model_config = _STRICT | ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": ["inside"]}, {"required": ["interface", "margin_um"]}],
+        }
+    )
+
+    prompt: Name = Field(description="Whose objects are summarized there.")
+    inside: Name = Field("", description="Inside the mask of this prompt.")
+    interface: list[Name] = Field(
+        [],
+        min_length=1,
+        max_length=2,
+        description="At the edge of one prompt's mask, or where the masks of two meet.",
+    )
+    margin_um: int | None = Field(
+        None,
+        ge=MARGIN_RANGE_UM[0],
+        le=MARGIN_RANGE_UM[1],
+        description="How far from the interface, to both sides, um.",
+    )
+
+
+class TilEntry(BaseModel):
+    """The prompts that TIL scores are made of."""
+
+    model_config = _STRICT
+
+    immune: Name = Field(description="Prompt of mononuclear inflammatory cells.")
+    stroma: Name = Field(description="Prompt of the stroma.")
+    tumor: Name = Field(description="Prompt of the invasive tumor.")
+
+
 class PromptFile(BaseModel):
     """A pathexplain prompts file: what to find on slides and what to measure."""
 
@@ -87,7 +123,13 @@ class PromptFile(BaseModel):
         description="Feature families to compute.",
         json_schema_extra={"items": {"type": "string", "enum": list(FAMILY_NAMES)}},
     )
-    relations: list[Pair] = Field([], description="Pairs of prompt names to relate.")
+    relations: list[Pair] = Field(
+        [], description="Pairs of prompt names: the first one's objects towards the second."
+    )
+    within: list[WithinEntry] = Field(
+        [], description="Places in which a prompt's objects are summarized apart."
+    )
+    til: TilEntry | None = Field(None, description="Prompts for TIL scores.")
     slides: list[Text] = Field(
         [], description="Slides as globs, relative to this file; default: the working folder's."
     )
@@ -140,14 +182,23 @@ def _is_broken(location: Location, broken: frozenset[Location]) -> bool:
     return any(location[:size] in broken for size in range(len(location) + 1))
 
 
+_MODELS: dict[str, type[BaseModel]] = {
+    "prompts": PromptEntry,
+    "within": WithinEntry,
+    "til": TilEntry,
+}
+_LENGTHS = {"relations": "two prompt names", "within": "one or two prompt names"}
+
+
 def _explain(item: ErrorDetails) -> str:
     """One pydantic error in plain words: what, the value, what to do."""
     kind, value, location = item["type"], item["input"], item["loc"]
     if kind == "extra_forbidden":
-        model = PromptEntry if location[0] == "prompts" else PromptFile
+        model = _MODELS.get(str(location[0]), PromptFile) if len(location) > 1 else PromptFile
         return "unknown key" + suggestion(location[-1], tuple(model.model_fields))
     if kind == "missing":
-        about = PromptFile.model_fields[str(location[-1])].description
+        model = _MODELS.get(str(location[0]), PromptFile) if len(location) > 1 else PromptFile
+        about = model.model_fields[str(location[-1])].description
         return f"missing key; {about}"
     return f"{_rule(item)}, not {_shown(value)}"
 
@@ -159,7 +210,7 @@ def _rule(item: ErrorDetails) -> str:
         blank = item.get("ctx", {}).get("pattern") == r"\S"
         return "must be words" if blank else "must start with a-z and hold only a-z, 0-9 and _"
     if kind in {"too_short", "too_long"}:
-        wanted = "two prompt names" if location[0] == "relations" else "at least one item"
+        wanted = _LENGTHS.get(str(location[0]), "at least one item")
         return f"must hold {wanted}"
     if location == ("version",) and kind != "int_type":
         return "must be 1, the only version there is"
