@@ -31,7 +31,7 @@ def agree(
     clusters: Sequence[Cluster],
     univariate: Sequence[UnivariateTest],
 ) -> Agreement:
-    """Rank clusters by SHAP and by grouped permutation of each model, and by univariate effect.
+    """Rank clusters by SHAP and both permutations of each model, and by univariate effect.
 
     A cluster's univariate effect is the largest absolute effect among its members; undefined
     effects count as 0.
@@ -42,6 +42,9 @@ def agree(
         ordered = [found[cluster.name] for cluster in clusters]
         scores[f"{model.label}: SHAP"] = np.array([c.shap.value for c in ordered])
         scores[f"{model.label}: permutation"] = np.array([c.log_loss_rise.value for c in ordered])
+        scores[f"{model.label}: conditional"] = np.array(
+            [c.conditional_rise.value for c in ordered]
+        )
     effects = {test.feature: abs(test.effect.value) for test in univariate}
     scores["Univariate effect"] = np.array(
         [np.nan_to_num([effects[name] for name in c.features]).max() for c in clusters]

@@ -8,46 +8,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from pathexplain.diagnosis.agreement import agree
-from pathexplain.diagnosis.clusters import cluster_features
-from pathexplain.diagnosis.compare import compare_with_covariates
-from pathexplain.diagnosis.crossval import CrossValidated, cross_validate
-from pathexplain.diagnosis.evaluate import (
-    calibration_curves,
-    resampling_weights,
-    roc_curves,
-    score_model,
-)
-from pathexplain.diagnosis.explain import explain_model
-from pathexplain.diagnosis.inputs import Inputs, read_inputs
+from pathexplain import __version__
+from pathexplain.diagnosis.checkpoint import Checkpoint, fingerprint
+from pathexplain.diagnosis.inputs import Columns, Inputs, read_inputs
+from pathexplain.diagnosis.judging import SIGNIFICANT
 from pathexplain.diagnosis.models import MODELS
-from pathexplain.diagnosis.notes import notes_for
-from pathexplain.diagnosis.null import permuted_nulls
-from pathexplain.diagnosis.result import (
-    FoldSummary,
-    ImportanceResult,
-    Importances,
-    ModelResult,
-    NullDistribution,
-    Prediction,
-    Settings,
-)
-from pathexplain.diagnosis.splits import Fold, check_folds, make_folds
-from pathexplain.diagnosis.univariate import compare_classes
+from pathexplain.diagnosis.result import ImportanceResult, Settings
+from pathexplain.diagnosis.stages import Plan, run_plan
 from pathexplain.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from anndata import AnnData
-    from numpy.typing import NDArray
+
+    from pathexplain.diagnosis.stages import Progress
 
 __all__ = ["importance"]
-
-SIGNIFICANT = 0.05
-CHANCE = 0.5
 
 
 def importance(  # noqa: PLR0913 - keyword-only choices, each with a default
@@ -55,13 +33,20 @@ def importance(  # noqa: PLR0913 - keyword-only choices, each with a default
     *,
     target: str,
     groups: str | None = None,
+    site: str | None = None,
+    folds: str | None = None,
     covariates: Sequence[str] = (),
+    order: Sequence[str] = (),
     seed: int = 0,
     n_splits: int = 5,
     n_permutations: int = 59,
     n_bootstrap: int = 1000,
+    n_refits: int = 200,
     n_top: int = 10,
     models: Sequence[str] = tuple(MODELS),
+    jobs: int = 1,
+    progress: Progress | None = None,
+    checkpoint: str | Path | None = None,
 ) -> ImportanceResult:
     """Find which features a diagnosis rests on, held-out performance first.
 
@@ -72,23 +57,35 @@ def importance(  # noqa: PLR0913 - keyword-only choices, each with a default
     Parameters
     ----------
     cohort : AnnData
-        One row a patient; features in ``X`` (NaN where undefined), clinical columns in ``obs``.
-        The order of the rows does not matter.
+        One row a patient, or with `groups` one row a slide or image; features in ``X`` (NaN where
+        undefined), clinical columns in ``obs``. The order of the rows does not matter.
     target : name of the clinical column with the diagnosis, 2 to 10 classes
-    groups : clinical column whose values stay in one fold (a site), or None
+    groups : clinical column that names the patient, where a patient has several rows; rows of a
+        patient share its weight and stay in one fold
+    site : clinical column whose values (hospitals, scanners) are held out whole (Howard 2021,
+        10.1038/s41467-021-24698-1), or None
+    folds : clinical column that assigns each row to the fold in which it is held out, or None;
+        refused when it parts the rows of a patient
     covariates : clinical columns of the model that the features are compared with
+    order : classes from low to high; the target is then ordinal (two classes: the last is positive)
     seed : of folds, models, permutations and resamples
     n_splits : outer folds
     n_permutations : most permutations of the labels; the smallest p-value is 1 / (1 + this)
-    n_bootstrap : resamples of patients for intervals
+    n_bootstrap : resamples of patients for intervals, fitted models held fixed
+    n_refits : bootstraps of patients with a new fit, for the stability of ranks
     n_top : features with beeswarm and dose curve
     models : names out of ``elastic_net``, ``random_forest``, ``gradient_boosting``
+    jobs : processes; the result is the same for any number
+    progress : called with a stage, how many of its steps are done and how many there are
+    checkpoint : folder where finished steps are kept until all are done, so that the same call goes
+        on where it was stopped
 
     Raises
     ------
     CohortError
         When the target or another column cannot be used, with counts; when a patient has several
-        rows; when a class is too small for the folds.
+        rows and `groups` is not given, or stands in two folds or at two sites; when a class is too
+        small for the folds.
     ConfigError
         When a number or a model name makes no sense.
 
@@ -101,7 +98,7 @@ def importance(  # noqa: PLR0913 - keyword-only choices, each with a default
     >>> obs.index = [f"P{i}" for i in range(60)]
     >>> var = pd.DataFrame(index=["a", "b", "c", "d"])
     >>> result = importance(anndata.AnnData(x, obs=obs, var=var), target="dx",
-    ...                     models=["elastic_net"])
+    ...                     models=["elastic_net"], n_refits=20)
     >>> result.importances.models[0].features[0].feature
     'c'
     """
@@ -110,64 +107,25 @@ def importance(  # noqa: PLR0913 - keyword-only choices, each with a default
         n_splits=n_splits,
         n_permutations=n_permutations,
         n_bootstrap=n_bootstrap,
+        n_refits=n_refits,
         n_top=n_top,
         groups=groups,
+        site=site,
+        folds=folds,
         covariates=tuple(covariates),
         models=tuple(models),
     )
-    _check(settings)
-    inputs = read_inputs(
-        cohort, target=target, groups=groups, covariates=covariates, n_splits=n_splits
-    )
-    folds = make_folds(inputs.codes, groups=inputs.groups, n_splits=n_splits, seed=seed)
-    check_folds(folds, inputs.patients)
-    weights = resampling_weights(inputs.codes, n_bootstrap=n_bootstrap, seed=seed)
-    runs = [
-        cross_validate(
-            MODELS[name], inputs.values, inputs.codes, folds=folds, groups=inputs.groups, seed=seed
-        )
-        for name in models
-    ]
-    nulls = permuted_nulls(
-        runs,
-        inputs.values,
-        inputs.codes,
-        groups=inputs.groups,
-        n_splits=n_splits,
-        n_permutations=n_permutations,
-        seed=seed,
-    )
-    scored = tuple(
-        _score(run, null, inputs, folds, weights) for run, null in zip(runs, nulls, strict=True)
-    )
-    univariate = compare_classes(
-        inputs.values, inputs.codes, features=inputs.features, units=inputs.units, seed=seed
-    )
-    clusters = cluster_features(inputs.values, inputs.features)
-    explained = tuple(
-        explain_model(run, inputs, clusters, weights, n_top=n_top, seed=seed)
-        for run, model in zip(runs, scored, strict=True)
-        if model.is_better_than_chance
-    )
-    return ImportanceResult(
-        target=inputs.target,
-        folds=_summarize_folds(folds, inputs),
-        models=scored,
-        comparison=compare_with_covariates(
-            inputs, folds, weights, covariates=covariates, seed=seed
-        ),
-        clusters=clusters,
-        importances=(
-            Importances(explained, agree(explained, clusters, univariate)) if explained else None
-        ),
-        reason="" if explained else _refusal(scored),
-        univariate=univariate,
-        settings=settings,
-        notes=notes_for(inputs, scored, univariate),
-    )
+    _check(settings, jobs=jobs)
+    columns = Columns(target, groups, site, folds, tuple(covariates), tuple(order))
+    inputs = read_inputs(cohort, columns, n_splits=n_splits)
+    key = _key(inputs, settings)
+    plan = Plan(inputs, settings, jobs, progress or _silent, Checkpoint(checkpoint, key))
+    result = run_plan(plan)
+    plan.checkpoint.remove()
+    return result
 
 
-def _check(settings: Settings) -> None:
+def _check(settings: Settings, *, jobs: int) -> None:
     """Refuse settings that cannot give what they promise."""
     unknown = [name for name in settings.models if name not in MODELS]
     if unknown or not settings.models:
@@ -180,83 +138,27 @@ def _check(settings: Settings) -> None:
             f"be below {SIGNIFICANT}"
         )
         raise ConfigError(message)
-    for name, value in (("n_bootstrap", settings.n_bootstrap), ("n_top", settings.n_top)):
+    counts = {"n_bootstrap": settings.n_bootstrap, "n_refits": settings.n_refits}
+    for name, value in {**counts, "n_top": settings.n_top, "jobs": jobs}.items():
         if value < 1:
             message = f"{name} is {value}; it must be at least 1"
             raise ConfigError(message)
 
 
-def _score(
-    run: CrossValidated,
-    null: NullDistribution,
-    inputs: Inputs,
-    folds: Sequence[Fold],
-    weights: NDArray[np.float64],
-) -> ModelResult:
-    """Put together what is known of one model's held-out performance, and judge it."""
-    metrics = score_model(run, inputs.codes, weights)
-    area = metrics[0].interval
-    is_significant = null.p_adjusted < SIGNIFICANT
-    found = f"AUROC {area.value:.2f} ({area.low:.2f} to {area.high:.2f})"
-    chance = f"permuted labels p = {null.p_adjusted:.3f} (adjusted)"
-    is_better = is_significant and area.above(CHANCE)
-    word = "better than chance" if is_better else "not shown to be better than chance"
-    return ModelResult(
-        name=run.spec.name,
-        label=run.spec.label,
-        hyperparameters=tuple(dict(fitted.parameters) for fitted in run.fitted),
-        metrics=metrics,
-        roc=roc_curves(run, inputs.codes, inputs.target.classes),
-        calibration=calibration_curves(run, inputs.codes, inputs.target.classes),
-        predictions=_predictions(run, inputs, folds),
-        null=null,
-        is_better_than_chance=is_better,
-        verdict=f"{word}: {found}, {chance}",
+def _key(inputs: Inputs, settings: Settings) -> str:
+    """Return what changes with anything that decides the numbers."""
+    return fingerprint(
+        inputs.values,
+        inputs.codes,
+        inputs.patients,
+        inputs.sites,
+        inputs.own_folds,
+        settings=settings,
+        features=inputs.features,
+        kind=inputs.target.kind,
+        version=__version__,
     )
 
 
-def _predictions(
-    run: CrossValidated, inputs: Inputs, folds: Sequence[Fold]
-) -> tuple[Prediction, ...]:
-    """List held-out predictions; the class called is the one most above its training share."""
-    fold_of = np.empty(len(inputs.codes), dtype=np.int64)
-    for i_fold, fold in enumerate(folds):
-        fold_of[fold.test] = i_fold
-    called = (run.probabilities / run.priors).argmax(axis=1)
-    classes = inputs.target.classes
-    return tuple(
-        Prediction(
-            patient=patient,
-            fold=int(fold_of[i]),
-            observed=classes[inputs.codes[i]],
-            predicted=classes[called[i]],
-            probabilities=tuple(run.probabilities[i].tolist()),
-        )
-        for i, patient in enumerate(inputs.patients)
-    )
-
-
-def _summarize_folds(folds: Sequence[Fold], inputs: Inputs) -> tuple[FoldSummary, ...]:
-    """Count what each fold trains on and holds out."""
-    n_classes = len(inputs.target.classes)
-    groups = inputs.groups
-    return tuple(
-        FoldSummary(
-            index=i,
-            n_train=len(fold.train),
-            n_test=len(fold.test),
-            train_counts=tuple(np.bincount(inputs.codes[fold.train], minlength=n_classes).tolist()),
-            test_counts=tuple(np.bincount(inputs.codes[fold.test], minlength=n_classes).tolist()),
-            test_groups=() if groups is None else tuple(np.unique(groups[fold.test]).tolist()),
-        )
-        for i, fold in enumerate(folds)
-    )
-
-
-def _refusal(scored: Sequence[ModelResult]) -> str:
-    """Say why nothing is explained."""
-    listed = "; ".join(f"{model.label} {model.verdict}" for model in scored)
-    return (
-        "No importances: what a model rests on means nothing when it does not predict held-out "
-        f"patients. {listed}."
-    )
+def _silent(_stage: str, _done: int, _total: int, /) -> None:
+    """Tell nobody."""

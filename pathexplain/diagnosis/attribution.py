@@ -14,18 +14,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pathexplain.diagnosis.models import margin
+from pathexplain.diagnosis.margins import margin
+from pathexplain.diagnosis.questionwise import QuestionwiseClassifier
 from pathexplain.diagnosis.target import BINARY
 from pathexplain.errors import FitError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import ModuleType
 
     from numpy.typing import NDArray
+    from sklearn.pipeline import Pipeline
 
-    from pathexplain.diagnosis.crossval import CrossValidated, FittedFold
+    from pathexplain.diagnosis.crossval import CrossValidated
 
-__all__ = ["Attribution", "attribute", "linear_shap", "tree_shap"]
+__all__ = ["Attribution", "attribute", "attribute_rows", "linear_shap", "summed", "tree_shap"]
 
 MAX_BACKGROUND = 100
 """Training patients a tree model is compared with; more only costs time."""
@@ -35,12 +38,12 @@ ADDITIVITY_TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class Attribution:
-    """SHAP values of every patient by the model that did not see them.
+    """SHAP values of every row by the model that did not see its patient.
 
     Attributes
     ----------
-    values : (n, p, K) float64
-        K = 1 (the positive class) for two classes; exactly 0 for features a fold left out.
+    values : (n, p, L) float64
+        One column a question; exactly 0 for features that a fold left out.
     additivity_error : float
         Largest |baseline + sum of SHAP values - model output|.
     """
@@ -49,43 +52,81 @@ class Attribution:
     additivity_error: float
 
     def magnitude(self, table: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
-        """Return |SHAP| of each patient and feature, mean over classes, (n, p).
+        """Return |SHAP| of each row and feature, mean over questions, (n, p).
 
         With `table` (p, c) the values are first summed over each cluster's members, (n, c).
         """
-        if table is None:
-            return np.asarray(np.abs(self.values).mean(axis=2))
-        summed = np.einsum("npk,pc->nck", self.values, table.astype(float))
-        return np.asarray(np.abs(summed).mean(axis=2))
+        values = self.values if table is None else summed(self.values, table)
+        return np.asarray(np.abs(values).mean(axis=2))
 
 
-def attribute(run: CrossValidated, values: NDArray[np.float64], *, seed: int) -> Attribution:
-    """Explain each held-out patient.
+def summed(values: NDArray[np.float64], table: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return SHAP values summed over each cluster's members, (n, c, L)."""
+    return np.moveaxis(np.tensordot(values, table.astype(float), axes=(1, 0)), 2, 1)
+
+
+def attribute(
+    run: CrossValidated,
+    values: NDArray[np.float64],
+    *,
+    seed: int,
+    parts: Sequence[tuple[NDArray[np.float64], float]] | None = None,
+) -> Attribution:
+    """Explain each held-out row.
 
     Parameters
     ----------
     run : fitted folds
     values : (n, p) float64, the features that were fitted on
     seed : of the choice of background patients
+    parts : what `attribute_rows` gave for each fold, if that was done before
 
     Raises
     ------
     FitError
         When the values do not add up to the model's output within 1e-6.
     """
-    n_classes = run.probabilities.shape[1]
-    n_outputs = 1 if n_classes == BINARY else n_classes
-    explained = np.zeros((*values.shape, n_outputs))
-    worst = 0.0
-    for fitted in run.fitted:
-        part, error = _explain_fold(fitted, values, seed=seed)
-        kept = np.flatnonzero(fitted.pipeline[0].kept_)
-        explained[np.ix_(fitted.fold.test, kept)] = part
-        worst = max(worst, error)
+    if parts is None:
+        parts = [
+            attribute_rows(one.pipeline, values[one.fold.train], values[one.fold.test], seed=seed)
+            for one in run.fitted
+        ]
+    explained = np.zeros((*values.shape, len(run.questions.names)))
+    for fitted, (part, _) in zip(run.fitted, parts, strict=True):
+        explained[fitted.fold.test] = part
+    worst = max(error for _, error in parts)
     if worst > ADDITIVITY_TOLERANCE:
         message = f"{run.spec.label}: SHAP values miss the model's output by {worst:.2g}"
         raise FitError(message)
     return Attribution(explained, worst)
+
+
+def attribute_rows(
+    pipeline: Pipeline,
+    train: NDArray[np.float64],
+    rows: NDArray[np.float64],
+    *,
+    seed: int,
+    max_background: int = MAX_BACKGROUND,
+) -> tuple[NDArray[np.float64], float]:
+    """Explain rows that a pipeline was not fitted on against those it was.
+
+    Returns
+    -------
+    SHAP values, (n, p, L), 0 for features that the pipeline left out; and the largest
+    difference between a row's sum and the model's margin.
+    """
+    prepare, model = pipeline[0], pipeline[-1]
+    background, prepared = prepare.transform(train), prepare.transform(rows)
+    is_linear = hasattr(getattr(model, "models_", [model])[0], "coef_")
+    if not is_linear and len(background) > max_background:
+        chosen = np.random.default_rng(seed).choice(len(background), max_background, replace=False)
+        background = background[np.sort(chosen)]
+    explained, base = _explain(model, prepared, background)
+    error = np.abs(base + explained.sum(axis=1) - margin(model, prepared)).max()
+    whole = np.zeros((*rows.shape, explained.shape[2]))
+    whole[:, np.flatnonzero(prepare.kept_)] = explained
+    return whole, float(error)
 
 
 def linear_shap(
@@ -136,19 +177,12 @@ def _import_shap() -> ModuleType:
         return importlib.import_module("shap")
 
 
-def _explain_fold(
-    fitted: FittedFold, values: NDArray[np.float64], *, seed: int
-) -> tuple[NDArray[np.float64], float]:
-    """Return the SHAP values of one fold's held-out rows and how far they are from adding up."""
-    prepare, model = fitted.pipeline[0], fitted.pipeline[-1]
-    train = prepare.transform(values[fitted.fold.train])
-    test = prepare.transform(values[fitted.fold.test])
-    if hasattr(model, "coef_"):
-        explained, base = linear_shap(model, test, train)
-    else:
-        if len(train) > MAX_BACKGROUND:
-            rng = np.random.default_rng(seed)
-            train = train[np.sort(rng.choice(len(train), MAX_BACKGROUND, replace=False))]
-        explained, base = tree_shap(model, test, train)
-    error = np.abs(base + explained.sum(axis=1) - margin(model, test)).max()
-    return explained, float(error)
+def _explain(
+    model: Any, values: NDArray[np.float64], background: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return SHAP values, (n, p, L), and baselines, (L,), by the method that fits the model."""
+    if isinstance(model, QuestionwiseClassifier):
+        parts = [_explain(one, values, background) for one in model.models_]
+        return np.concatenate([p for p, _ in parts], axis=2), np.hstack([b for _, b in parts])
+    method = linear_shap if hasattr(model, "coef_") else tree_shap
+    return method(model, values, background)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pathexplain.diagnosis.crossval import cross_validate, ratio_scores
-from pathexplain.diagnosis.evaluate import auroc, interval, score_model
+from pathexplain.diagnosis.evaluate import interval, mean_auroc, score_model
 from pathexplain.diagnosis.models import MODELS
 from pathexplain.diagnosis.result import Comparison
 
@@ -19,10 +18,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from pathexplain.diagnosis.crossval import CrossValidated, Data
     from pathexplain.diagnosis.inputs import Inputs
-    from pathexplain.diagnosis.splits import Fold
+    from pathexplain.diagnosis.models import ModelSpec
 
-__all__ = ["compare_with_covariates"]
+__all__ = ["COMPARED", "compare", "comparison_tasks"]
+
+COMPARED = "elastic_net"
+"""The kind of model that is compared."""
 
 NOTE = (
     "Elastic-net logistic regression on the same folds; covariates are penalized like features, so "
@@ -31,36 +34,27 @@ NOTE = (
 )
 
 
-def compare_with_covariates(
-    inputs: Inputs,
-    folds: Sequence[Fold],
-    weights: NDArray[np.float64],
-    *,
-    covariates: Sequence[str],
-    seed: int,
+def comparison_tasks(inputs: Inputs) -> list[tuple[ModelSpec, Data]]:
+    """Return what is to be cross-validated: covariates, features, both; nothing without any."""
+    if inputs.clinical.shape[1] == 0:
+        return []
+    both = np.hstack([inputs.clinical, inputs.values])
+    spec = MODELS[COMPARED]
+    return [(spec, inputs.data(inputs.clinical)), (spec, inputs.data()), (spec, inputs.data(both))]
+
+
+def compare(
+    runs: Sequence[CrossValidated], inputs: Inputs, weights: NDArray[np.float64]
 ) -> Comparison | None:
-    """Compare covariates, features and both; None without covariates."""
-    if not covariates:
+    """Compare the three runs of `comparison_tasks`; None without covariates."""
+    if not runs:
         return None
-    runs = [
-        cross_validate(
-            MODELS["elastic_net"],
-            values,
-            inputs.codes,
-            folds=folds,
-            groups=inputs.groups,
-            seed=seed,
-        )
-        for values in (
-            inputs.clinical,
-            inputs.values,
-            np.hstack([inputs.clinical, inputs.values]),
-        )
-    ]
-    clinical, features, combined = (score_model(run, inputs.codes, weights) for run in runs)
-    resampled = [
-        auroc(ratio_scores(run.probabilities, run.priors), inputs.codes, weights) for run in runs
-    ]
+    n = inputs.target.n_patients
+    clinical, features, combined = (
+        score_model(run, inputs.codes, inputs.weights, weights, n=n) for run in runs
+    )
+    answers = inputs.questions.answers(inputs.codes)
+    resampled = [mean_auroc(run.scores, answers, weights) for run in runs]
     gain = combined[0].interval.value - clinical[0].interval.value
     return Comparison(
         covariates=inputs.clinical_names,

@@ -10,32 +10,89 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.model_selection import StratifiedKFold
 
+from pathexplain.diagnosis.outputs import EPSILON
+from pathexplain.diagnosis.parallel import in_parallel
 from pathexplain.diagnosis.splits import Fold, make_folds
 from pathexplain.diagnosis.target import INNER_SPLITS
 from pathexplain.errors import CohortError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
     from sklearn.pipeline import Pipeline
 
     from pathexplain.diagnosis.models import ModelSpec
+    from pathexplain.diagnosis.outputs import Questions
 
-__all__ = ["CrossValidated", "FittedFold", "cross_validate", "log_loss", "ratio_scores"]
+__all__ = ["CrossValidated", "Data", "FittedFold", "cross_validate", "cross_validate_all"]
+__all__ += ["fit_fold", "log_loss"]
 
-EPSILON = 1e-9
+PATIENCE = 2
+"""A path of the grid is left after so many rises of the loss in a row."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a classifier is fitted on.
+
+    Attributes
+    ----------
+    values : (n, p) float64
+    codes : (n,) int64
+        Class of each row.
+    weights : (n,) float64 or None
+        Weight of each row; None where all count the same.
+    patients : (n,) str or None
+        Whose each row is; None where each row is a patient.
+    sites : (n,) str or None
+        What folds keep whole; inner folds give it up where there are too few, patients never.
+    """
+
+    values: NDArray[np.float64]
+    codes: NDArray[np.int64]
+    questions: Questions
+    weights: NDArray[np.float64] | None = None
+    patients: NDArray[np.str_] | None = None
+    sites: NDArray[np.str_] | None = None
+
+    def rows(self, chosen: NDArray[np.int64]) -> Data:
+        """Return some of the rows, a row as often as it is named."""
+        return Data(
+            self.values[chosen],
+            self.codes[chosen],
+            self.questions,
+            weights=None if self.weights is None else self.weights[chosen],
+            patients=None if self.patients is None else self.patients[chosen],
+            sites=None if self.sites is None else self.sites[chosen],
+        )
+
+    def fit(self, pipeline: Pipeline) -> Pipeline:
+        """Fit a pipeline on all rows, weights scaled to mean 1."""
+        if self.weights is None:
+            return pipeline.fit(self.values, self.codes)
+        weights = self.weights / self.weights.mean()
+        return pipeline.fit(self.values, self.codes, model__sample_weight=weights)
 
 
 @dataclass(frozen=True)
 class FittedFold:
-    """A pipeline fitted on the training rows of one fold, with the hyperparameters it took."""
+    """A pipeline fitted on the training rows of one fold, with the hyperparameters it took.
+
+    Attributes
+    ----------
+    probabilities : (n_test, K) float64
+        Of the held-out rows.
+    priors : (K,) float64
+        Class shares among the training rows, by weight.
+    """
 
     fold: Fold
     pipeline: Pipeline
     parameters: Mapping[str, float]
+    probabilities: NDArray[np.float64]
+    priors: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -47,27 +104,32 @@ class CrossValidated:
     probabilities : (n, K) float64
         Of each class, by the model that did not see the patient.
     priors : (n, K) float64
-        Class shares among the training patients of that model.
+        Class shares among the training rows of that model.
     """
 
     spec: ModelSpec
+    questions: Questions
     fitted: tuple[FittedFold, ...]
     probabilities: NDArray[np.float64]
     priors: NDArray[np.float64]
 
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """What ranks rows for each question, (n, L)."""
+        return self.questions.scores(self.probabilities, self.priors)
+
     def most_chosen(self) -> Mapping[str, float]:
         """Return the hyperparameters that most folds took (the first in the grid on a tie)."""
         counts = Counter(tuple(sorted(f.parameters.items())) for f in self.fitted)
-        return max(self.spec.grid, key=lambda p: counts[tuple(sorted(p.items()))])
+        points = [point for path in self.spec.grid for point in path]
+        return max(points, key=lambda p: counts[tuple(sorted(p.items()))])
 
 
 def cross_validate(
     spec: ModelSpec,
-    values: NDArray[np.float64],
-    codes: NDArray[np.int64],
+    data: Data,
     *,
     folds: Sequence[Fold],
-    groups: NDArray[np.str_] | None,
     seed: int,
     parameters: Mapping[str, float] | None = None,
 ) -> CrossValidated:
@@ -75,19 +137,48 @@ def cross_validate(
 
     With `parameters` the inner search is skipped.
     """
-    n_classes = int(codes.max()) + 1
-    probabilities = np.full((len(codes), n_classes), np.nan)
-    priors = np.full((len(codes), n_classes), np.nan)
-    fitted = []
-    for fold in folds:
-        x, y = values[fold.train], codes[fold.train]
-        inner_groups = None if groups is None else groups[fold.train]
-        chosen = parameters or _search(spec, x, y, groups=inner_groups, seed=seed)
-        pipeline = spec.pipeline(chosen, seed=seed).fit(x, y)
-        probabilities[fold.test] = pipeline.predict_proba(values[fold.test])
-        priors[fold.test] = np.bincount(y, minlength=n_classes) / len(y)
-        fitted.append(FittedFold(fold=fold, pipeline=pipeline, parameters=chosen))
-    return CrossValidated(spec, tuple(fitted), probabilities, priors)
+    fitted = [fit_fold(spec, data, fold, seed=seed, parameters=parameters) for fold in folds]
+    return _assemble(spec, data, fitted)
+
+
+def cross_validate_all(
+    tasks: Sequence[tuple[ModelSpec, Data]],
+    *,
+    folds: Sequence[Fold],
+    seed: int,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[CrossValidated]:
+    """Cross-validate several models, their folds side by side in `jobs` processes."""
+    calls = [(spec, data, fold, seed) for spec, data in tasks for fold in folds]
+    fitted = in_parallel(_fit_call, calls, jobs=jobs, progress=progress)
+    return [
+        _assemble(spec, data, list(fitted[i * len(folds) : (i + 1) * len(folds)]))
+        for i, (spec, data) in enumerate(tasks)
+    ]
+
+
+def fit_fold(
+    spec: ModelSpec,
+    data: Data,
+    fold: Fold,
+    *,
+    seed: int,
+    parameters: Mapping[str, float] | None = None,
+) -> FittedFold:
+    """Choose hyperparameters in inner folds, fit the training rows, predict the held-out ones."""
+    train = data.rows(fold.train)
+    chosen = parameters or _search(spec, train, seed=seed)
+    pipeline = train.fit(spec.pipeline(chosen, questions=data.questions, seed=seed))
+    weights = train.weights if train.weights is not None else np.ones(len(fold.train))
+    shares = np.bincount(train.codes, weights, minlength=len(data.questions.table))
+    return FittedFold(
+        fold=fold,
+        pipeline=pipeline,
+        parameters=chosen,
+        probabilities=pipeline.predict_proba(data.values[fold.test]),
+        priors=shares / shares.sum(),
+    )
 
 
 def log_loss(probabilities: NDArray[np.float64], codes: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -104,55 +195,67 @@ def log_loss(probabilities: NDArray[np.float64], codes: NDArray[np.int64]) -> ND
     return np.abs(np.log(np.clip(own, EPSILON, 1.0)))
 
 
-def ratio_scores(
-    probabilities: NDArray[np.float64], priors: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return each class's log-odds minus its log-odds in the training fold, (n, K).
-
-    Within a fold this ranks as the probability does; across folds it takes out that folds differ
-    in their share of a class, which pushes the AUROC of pooled predictions of a blind model below
-    one half.
-
-    Examples
-    --------
-    >>> ratio_scores(np.array([[0.7, 0.3]]), np.array([[0.7, 0.3]])).tolist()
-    [[0.0, 0.0]]
-    """
-    p = np.clip(probabilities, EPSILON, 1 - EPSILON)
-    q = np.clip(priors, EPSILON, 1 - EPSILON)
-    return np.log(p / (1 - p)) - np.log(q / (1 - q))
+def _fit_call(call: tuple[ModelSpec, Data, Fold, int]) -> FittedFold:
+    """Fit one fold of one model, as one task of several."""
+    spec, data, fold, seed = call
+    return fit_fold(spec, data, fold, seed=seed)
 
 
-def _search(
-    spec: ModelSpec,
-    values: NDArray[np.float64],
-    codes: NDArray[np.int64],
-    *,
-    groups: NDArray[np.str_] | None,
-    seed: int,
-) -> Mapping[str, float]:
+def _assemble(spec: ModelSpec, data: Data, fitted: Sequence[FittedFold]) -> CrossValidated:
+    """Put the folds' predictions into the order of the rows."""
+    shape = (len(data.codes), len(data.questions.table))
+    probabilities, priors = np.full(shape, np.nan), np.full(shape, np.nan)
+    for one in fitted:
+        probabilities[one.fold.test] = one.probabilities
+        priors[one.fold.test] = one.priors
+    return CrossValidated(spec, data.questions, tuple(fitted), probabilities, priors)
+
+
+def _search(spec: ModelSpec, data: Data, *, seed: int) -> Mapping[str, float]:
     """Return the grid point with the lowest mean held-out log loss over inner folds."""
-    folds = _inner_folds(codes, groups=groups, seed=seed)
-    losses = np.zeros(len(spec.grid))
-    for i_grid, parameters in enumerate(spec.grid):
+    if sum(map(len, spec.grid)) == 1:
+        return spec.grid[0][0]
+    folds = _inner_folds(data, seed=seed)
+    losses = [
+        (loss, parameters)
+        for path in spec.grid
+        for loss, parameters in _along(spec, path, data, folds, seed=seed)
+    ]
+    return min(losses, key=lambda one: one[0])[1]
+
+
+def _along(
+    spec: ModelSpec,
+    path: Sequence[Mapping[str, float]],
+    data: Data,
+    folds: Sequence[Fold],
+    *,
+    seed: int,
+) -> Iterable[tuple[float, Mapping[str, float]]]:
+    """Yield the loss of each point of a path, until it has risen `PATIENCE` times in a row."""
+    last, n_rises = np.inf, 0
+    for parameters in path:
+        loss = 0.0
         for fold in folds:
-            pipeline = spec.pipeline({**parameters, **spec.search}, seed=seed)
-            pipeline.fit(values[fold.train], codes[fold.train])
-            predicted = pipeline.predict_proba(values[fold.test])
-            losses[i_grid] += log_loss(predicted, codes[fold.test]).sum()
-    return spec.grid[int(losses.argmin())]
+            pipeline = spec.pipeline(
+                {**parameters, **spec.search}, questions=data.questions, seed=seed
+            )
+            data.rows(fold.train).fit(pipeline)
+            losses = log_loss(pipeline.predict_proba(data.values[fold.test]), data.codes[fold.test])
+            weights = 1.0 if data.weights is None else data.weights[fold.test]
+            loss += float((losses * weights).sum())
+        yield loss, parameters
+        n_rises = n_rises + 1 if loss > last else 0
+        last = loss
+        if n_rises == PATIENCE:
+            return
 
 
-def _inner_folds(
-    codes: NDArray[np.int64], *, groups: NDArray[np.str_] | None, seed: int
-) -> tuple[Fold, ...]:
-    """Return inner folds by group where the groups allow it, else by patient."""
-    if groups is not None:
+def _inner_folds(data: Data, *, seed: int) -> tuple[Fold, ...]:
+    """Return inner folds of whole sites where there are enough, else of whole patients."""
+    if data.sites is not None:
         try:
-            folds = make_folds(codes, groups=groups, n_splits=INNER_SPLITS, seed=seed)
+            return make_folds(data.codes, groups=data.sites, n_splits=INNER_SPLITS, seed=seed)
         except CohortError:
-            folds = ()
-        if folds:
-            return folds
-    inner = StratifiedKFold(INNER_SPLITS, shuffle=True, random_state=seed)
-    return tuple(Fold(train, test) for train, test in inner.split(np.zeros((len(codes), 1)), codes))
+            pass
+    return make_folds(data.codes, groups=data.patients, n_splits=INNER_SPLITS, seed=seed)

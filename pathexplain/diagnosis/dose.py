@@ -1,7 +1,8 @@
-"""Dose curves: partial dependence of a held-out prediction on one feature, with its support.
+"""Dose curves: how the predicted probability changes as one feature rises, with its support.
 
-Not a causal effect: other features stay as they are, so correlated ones may form pairs that no
-patient has (Friedman 2001, 10.1214/aos/1013203451).
+Accumulated local effects (Apley 2020, 10.1111/rssb.12377): within each short interval of the
+feature, only patients who lie there are moved, from its lower to its upper end, so that no
+combination of features is made that no patient has. Not a causal effect.
 """
 
 from __future__ import annotations
@@ -19,45 +20,95 @@ if TYPE_CHECKING:
 
 __all__ = ["dose_curve"]
 
-N_GRID = 20
+MOST_INTERVALS = 20
+LEAST_PER_INTERVAL = 8
+"""Fewer patients than this in an interval would make its slope a matter of chance."""
 
 
-def dose_curve(
+def dose_curve(  # noqa: PLR0913 - keyword-only, the words of one curve
     run: CrossValidated,
     values: NDArray[np.float64],
     *,
     i_feature: int,
-    i_class: int,
+    i_question: int,
     feature: str,
     unit: str,
     class_name: str,
+    base: NDArray[np.float64],
+    weights: NDArray[np.float64],
 ) -> DoseCurve:
-    """Set a feature to each of up to 20 percentiles (5th to 95th) and average the probability.
+    """Accumulate the local effects of a feature on the probability of answering yes.
 
-    Each fold's model predicts its own held-out patients; `low` and `high` are the lowest and the
-    highest fold, moved so that each fold's mean equals the overall one (folds differ in level as
-    they hold other patients; what matters is the shape).
+    Parameters
+    ----------
+    run : fitted folds; each row is moved through the model that did not see its patient
+    values : (n, p) float64
+    i_feature, i_question : which feature, which question
+    base : (n,) float64, weight of each row
+    weights : (B, n) float64, weights in resamples of patients, for the interval
     """
     column = values[:, i_feature]
-    known = column[~np.isnan(column)]
-    grid = np.unique(np.quantile(known, np.linspace(0.05, 0.95, N_GRID)))
-    n_test = np.array([len(fitted.fold.test) for fitted in run.fitted])
-    curves = np.empty((len(run.fitted), len(grid)))
-    for i_fold, fitted in enumerate(run.fitted):
-        stacked = np.tile(values[fitted.fold.test], (len(grid), 1, 1))
-        stacked[:, :, i_feature] = grid[:, None]
-        predicted = fitted.pipeline.predict_proba(stacked.reshape(-1, values.shape[1]))
-        curves[i_fold] = predicted[:, i_class].reshape(len(grid), -1).mean(axis=1)
-    mean = n_test @ curves / n_test.sum()
-    level = curves - curves.mean(axis=1, keepdims=True) + mean.mean()
-    nearest = np.abs(known[:, None] - grid).argmin(axis=1)
+    known = ~np.isnan(column)
+    n_intervals = int(np.clip(known.sum() // LEAST_PER_INTERVAL, 2, MOST_INTERVALS))
+    grid = np.unique(np.quantile(column[known], np.linspace(0, 1, n_intervals + 1)))
+    inside = np.clip(np.searchsorted(grid, column[known], side="left"), 1, len(grid) - 1)
+    interval = np.zeros(len(column), dtype=np.int64)
+    interval[known] = inside
+    effect = _local_effects(run, values, i_feature, i_question, grid, interval)
+    in_interval = np.eye(len(grid))[interval] * known[:, None]
+    level = float(base @ run.questions.probabilities(run.probabilities)[:, i_question] / base.sum())
+    middle = _accumulate(effect, in_interval, base[None], level)[0]
+    resampled = _accumulate(effect, in_interval, weights, level)
+    low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
     return DoseCurve(
         feature=feature,
         unit=unit,
         class_name=class_name,
         grid=tuple(grid.tolist()),
-        probability=tuple(mean.tolist()),
-        low=tuple(np.clip(level.min(axis=0), 0.0, 1.0).tolist()),
-        high=tuple(np.clip(level.max(axis=0), 0.0, 1.0).tolist()),
-        support=tuple(np.bincount(nearest, minlength=len(grid)).tolist()),
+        probability=tuple(middle.tolist()),
+        low=tuple(low.tolist()),
+        high=tuple(high.tolist()),
+        support=tuple(in_interval.sum(axis=0).astype(int).tolist()),
     )
+
+
+def _local_effects(
+    run: CrossValidated,
+    values: NDArray[np.float64],
+    i_feature: int,
+    i_question: int,
+    grid: NDArray[np.float64],
+    interval: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Return each row's change from the lower to the upper end of its interval, (n,)."""
+    effect = np.zeros(len(values))
+    for fitted in run.fitted:
+        rows = fitted.fold.test[interval[fitted.fold.test] > 0]
+        if rows.size == 0:
+            continue
+        ends = []
+        for step in (1, 0):
+            moved = values[rows].copy()
+            moved[:, i_feature] = grid[interval[rows] - step]
+            predicted = fitted.pipeline.predict_proba(moved)
+            ends.append(run.questions.probabilities(predicted)[:, i_question])
+        effect[rows] = ends[1] - ends[0]
+    return effect
+
+
+def _accumulate(
+    effect: NDArray[np.float64],
+    in_interval: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    level: float,
+) -> NDArray[np.float64]:
+    """Sum the mean effects of the intervals from the left, (B, g), their mean set to `level`."""
+    total = weights @ in_interval
+    mean = np.divide(
+        (weights * effect) @ in_interval, total, out=np.zeros_like(total), where=total > 0
+    )
+    curve = np.cumsum(mean, axis=1)
+    # The curve over an interval is taken as the mean of its two ends (Apley 2020, equation 16).
+    halves = (curve[:, 1:] + curve[:, :-1]) / 2
+    center = (halves * total[:, 1:]).sum(axis=1) / total[:, 1:].sum(axis=1)
+    return np.asarray(curve - center[:, None] + level)

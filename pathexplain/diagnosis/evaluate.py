@@ -1,6 +1,6 @@
 """Held-out scores with bootstrap intervals over patients, ROC and calibration curves.
 
-Every score takes patient weights, so that one matrix of resampling counts gives all intervals and
+Every score takes row weights, so that one matrix of resampling counts gives all intervals and
 paired differences. Not for the permuted-label null: see `null`.
 """
 
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from sklearn.metrics import roc_curve
 
-from pathexplain.diagnosis.crossval import CrossValidated, ratio_scores
 from pathexplain.diagnosis.result import (
     CalibrationCurve,
     CalibrationPoint,
@@ -26,6 +25,9 @@ from pathexplain.diagnosis.target import BINARY
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pathexplain.diagnosis.crossval import CrossValidated
+    from pathexplain.diagnosis.outputs import Questions
+
 __all__ = [
     "auprc",
     "auroc",
@@ -33,8 +35,9 @@ __all__ = [
     "brier",
     "calibration_curves",
     "interval",
+    "mean_auroc",
     "pooled_auroc",
-    "resampling_weights",
+    "quadratic_kappa",
     "roc_curves",
     "score_model",
     "wilson",
@@ -42,26 +45,6 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 Z95 = float(norm.ppf(0.975))
-
-
-def resampling_weights(codes: NDArray[np.int64], *, n_bootstrap: int, seed: int) -> Floats:
-    """Count how often each patient is drawn, (n_bootstrap, n); drawn within classes.
-
-    Drawing within classes keeps every class in every resample.
-
-    Examples
-    --------
-    >>> resampling_weights(np.array([0, 0, 1]), n_bootstrap=2, seed=0).sum(axis=1).tolist()
-    [3.0, 3.0]
-    """
-    rng = np.random.default_rng(seed)
-    weights = np.zeros((n_bootstrap, len(codes)))
-    for code in np.unique(codes):
-        rows = np.flatnonzero(codes == code)
-        weights[:, rows] = rng.multinomial(
-            len(rows), np.full(len(rows), 1 / len(rows)), size=n_bootstrap
-        )
-    return weights
 
 
 def interval(value: float, resampled: Floats) -> Interval:
@@ -125,76 +108,142 @@ def brier(probabilities: Floats, codes: NDArray[np.int64], weights: Floats) -> F
     return np.asarray(weights @ errors / weights.sum(axis=1))
 
 
-def pooled_auroc(run: CrossValidated, codes: NDArray[np.int64]) -> float:
-    """Return the AUROC of all held-out predictions together."""
-    scores = ratio_scores(run.probabilities, run.priors)
-    return float(auroc(scores, codes, np.ones((1, len(codes))))[0])
+def quadratic_kappa(scores: Floats, codes: NDArray[np.int64], weights: Floats) -> Floats:
+    """Agreement of called and true class beyond chance, off by two steps counting fourfold, (B,).
+
+    1 is perfect, 0 what chance gives (Cohen 1968, 10.1037/h0026256). The class called is the one
+    with the highest score. NaN where all patients are in one class.
+    """
+    n_classes = scores.shape[1]
+    pairs = np.eye(n_classes**2)[codes * n_classes + scores.argmax(axis=1)]
+    table = (weights @ pairs).reshape(-1, n_classes, n_classes)
+    steps = np.subtract.outer(np.arange(n_classes), np.arange(n_classes)) ** 2.0
+    total = table.sum(axis=(1, 2))
+    by_chance = table.sum(axis=2)[:, :, None] * table.sum(axis=1)[:, None, :]
+    expected = (by_chance * steps).sum(axis=(1, 2)) / total
+    off = np.divide(
+        (table * steps).sum(axis=(1, 2)),
+        expected,
+        out=np.full(len(total), np.nan),
+        where=expected > 0,
+    )
+    return np.asarray(1 - off)
+
+
+def mean_auroc(scores: Floats, answers: NDArray[np.bool_], weights: Floats) -> Floats:
+    """Mean over questions of the AUROC of their score, (B,).
+
+    Parameters
+    ----------
+    scores, answers : (n, L), one column a question
+    weights : (B, n) float64
+    """
+    parts = [
+        _auroc_of_class(mine, yes, weights) for mine, yes in zip(scores.T, answers.T, strict=True)
+    ]
+    return np.asarray(np.mean(parts, axis=0))
+
+
+def pooled_auroc(run: CrossValidated, codes: NDArray[np.int64], weights: Floats) -> float:
+    """Return the AUROC of all held-out predictions together; `weights` (n,) of the rows."""
+    return float(mean_auroc(run.scores, run.questions.answers(codes), weights[None])[0])
 
 
 def score_model(
-    run: CrossValidated, codes: NDArray[np.int64], weights: Floats
+    run: CrossValidated, codes: NDArray[np.int64], base: Floats, weights: Floats, *, n: int
 ) -> tuple[Metric, ...]:
-    """Return all scores of a model's held-out predictions with their intervals."""
-    scores = ratio_scores(run.probabilities, run.priors)
-    shares = np.bincount(codes) / len(codes)
-    is_binary = len(shares) == BINARY
-    one_class = float(shares[1] if is_binary else shares.mean())
-    table: list[tuple[str, str, Callable[..., Floats], Floats, float, bool]] = [
-        ("auroc", "AUROC", auroc, scores, 0.5, True),
-        ("auprc", "AUPRC (average precision)", auprc, scores, one_class, True),
+    """Return all scores of a model's held-out predictions with their intervals.
+
+    Parameters
+    ----------
+    codes : (n,) int64
+    base : (n,) float64, weight of each row
+    weights : (B, n) float64, weights in resamples of patients
+    n : number of patients
+    """
+    answers = run.questions.answers(codes)
+    shares = np.bincount(codes, base) / base.sum()
+    yes = base @ answers / base.sum()
+    metrics = []
+    for name, label, score, chance in _scores(run.questions, yes, shares):
+        values = [score(run, codes, answers, w) for w in (base[None], weights)]
+        better = name != "brier"
+        found = interval(float(values[0][0]), values[1])
+        metrics.append(Metric(name, label, found, chance, better, n))
+    return tuple(metrics)
+
+
+def _scores(
+    questions: Questions, yes: Floats, shares: Floats
+) -> list[tuple[str, str, Callable[..., Floats], float]]:
+    """List name, label, function and chance of every score that fits the target."""
+    auprc_label = "AUPRC (average precision)"
+    table: list[tuple[str, str, Callable[..., Floats], float]] = [
+        ("auroc", "AUROC", lambda run, _, a, w: mean_auroc(run.scores, a, w), 0.5),
+        ("auprc", auprc_label, lambda run, _, a, w: _auprc(run.scores, a, w), float(yes.mean())),
         (
             "balanced_accuracy",
             "Balanced accuracy",
-            balanced_accuracy,
-            scores,
+            lambda run, codes, _, w: balanced_accuracy(_class_scores(run), codes, w),
             1 / len(shares),
-            True,
         ),
-        ("brier", "Brier score", brier, run.probabilities, float(1 - (shares**2).sum()) / 2, False),
+        (
+            "brier",
+            "Brier score",
+            lambda run, codes, _, w: brier(run.probabilities, codes, w),
+            float(1 - (shares**2).sum()) / 2,
+        ),
     ]
-    once = np.ones((1, len(codes)))
-    return tuple(
-        Metric(
-            name=name,
-            label=label,
-            interval=interval(float(f(x, codes, once)[0]), f(x, codes, weights)),
-            chance=chance,
-            is_higher_better=is_higher_better,
-            n=len(codes),
+    if questions.kind == "ordinal":
+        table.append(
+            (
+                "quadratic_kappa",
+                "Quadratic weighted kappa",
+                lambda run, codes, _, w: quadratic_kappa(_class_scores(run), codes, w),
+                0.0,
+            )
         )
-        for name, label, f, x, chance, is_higher_better in table
-    )
+    return table
 
 
-def roc_curves(
-    run: CrossValidated, codes: NDArray[np.int64], classes: tuple[str, ...]
-) -> tuple[RocCurve, ...]:
-    """Return the ROC curve of the positive class, or of each class against the rest."""
-    scores = ratio_scores(run.probabilities, run.priors)
-    once = np.ones((1, len(codes)))
+def _class_scores(run: CrossValidated) -> Floats:
+    """Return how far each class's probability exceeds its share in training, as a ratio, (n, K)."""
+    return run.probabilities / run.priors
+
+
+def roc_curves(run: CrossValidated, codes: NDArray[np.int64], base: Floats) -> tuple[RocCurve, ...]:
+    """Return the ROC curve of each question."""
+    scores, answers = run.scores, run.questions.answers(codes)
     curves = []
-    for k in _shown(len(classes)):
-        false_rate, true_rate, _ = roc_curve(codes == k, scores[:, k])
-        area = float(_auroc_of_class(scores[:, k], codes == k, once)[0])
-        curves.append(
-            RocCurve(classes[k], area, tuple(false_rate.tolist()), tuple(true_rate.tolist()))
-        )
+    for i, name in enumerate(run.questions.names):
+        mine, yes = scores[:, i], answers[:, i]
+        false_rate, true_rate, _ = roc_curve(yes, mine, sample_weight=base)
+        area = float(_auroc_of_class(mine, yes, base[None])[0])
+        curves.append(RocCurve(name, area, tuple(false_rate.tolist()), tuple(true_rate.tolist())))
     return tuple(curves)
 
 
 def calibration_curves(
-    run: CrossValidated, codes: NDArray[np.int64], classes: tuple[str, ...]
+    run: CrossValidated, codes: NDArray[np.int64], base: Floats, patients: NDArray[np.str_]
 ) -> tuple[CalibrationCurve, ...]:
     """Return predicted against observed shares in 3 to 10 bins of at least about 10 patients."""
-    n_bins = int(np.clip(len(codes) // 10, 3, 10))
+    predicted, answers = (
+        run.questions.probabilities(run.probabilities),
+        run.questions.answers(codes),
+    )
+    n_bins = int(np.clip(len(np.unique(patients)) // 10, 3, 10))
     return tuple(
-        CalibrationCurve(classes[k], _calibrate(run.probabilities[:, k], codes == k, n_bins))
-        for k in _shown(len(classes))
+        CalibrationCurve(
+            name, _calibrate(predicted[:, i], answers[:, i], base, patients, n_bins=n_bins)
+        )
+        for i, name in enumerate(run.questions.names)
     )
 
 
-def wilson(n_yes: int, n: int) -> Interval:
+def wilson(n_yes: float, n: int) -> Interval:
     """Return a share with its Wilson interval (Wilson 1927, 10.1080/01621459.1927.10502953).
+
+    `n_yes` may be a fraction, where patients of several rows count in part.
 
     Examples
     --------
@@ -208,19 +257,23 @@ def wilson(n_yes: int, n: int) -> Interval:
     return Interval(share, float(max(center - half, 0.0)), float(min(center + half, 1.0)))
 
 
-def _shown(n_classes: int) -> tuple[int, ...]:
-    """Return the positive class alone for two classes, else all."""
-    return (1,) if n_classes == BINARY else tuple(range(n_classes))
-
-
 def _mean_over_classes(
     score: Callable[[Floats, NDArray[np.bool_], Floats], Floats],
     scores: Floats,
     codes: NDArray[np.int64],
     weights: Floats,
 ) -> Floats:
-    """Average a one-class score over the classes that are shown."""
-    parts = [score(scores[:, k], codes == k, weights) for k in _shown(scores.shape[1])]
+    """Average a one-class score over the positive class alone for two classes, else over all."""
+    shown = (1,) if scores.shape[1] == BINARY else range(scores.shape[1])
+    parts = [score(scores[:, k], codes == k, weights) for k in shown]
+    return np.asarray(np.mean(parts, axis=0))
+
+
+def _auprc(scores: Floats, answers: NDArray[np.bool_], weights: Floats) -> Floats:
+    """Mean over questions of the average precision, (B,)."""
+    parts = [
+        _auprc_of_class(mine, yes, weights) for mine, yes in zip(scores.T, answers.T, strict=True)
+    ]
     return np.asarray(np.mean(parts, axis=0))
 
 
@@ -245,16 +298,24 @@ def _auprc_of_class(scores: Floats, is_class: NDArray[np.bool_], weights: Floats
 
 
 def _calibrate(
-    predicted: Floats, is_class: NDArray[np.bool_], n_bins: int
+    predicted: Floats,
+    yes: NDArray[np.bool_],
+    base: Floats,
+    patients: NDArray[np.str_],
+    *,
+    n_bins: int,
 ) -> tuple[CalibrationPoint, ...]:
-    """Bin patients by predicted probability; equal predictions share a bin."""
+    """Bin rows by predicted probability; equal predictions share a bin.
+
+    Where patients have several rows, the interval counts patients, not rows.
+    """
     edges = np.unique(np.quantile(predicted, np.linspace(0, 1, n_bins + 1)[1:-1]))
     bins = np.searchsorted(edges, predicted, side="right")
-    return tuple(
-        CalibrationPoint(
-            predicted=float(predicted[bins == b].mean()),
-            observed=wilson(int(is_class[bins == b].sum()), int((bins == b).sum())),
-            n=int((bins == b).sum()),
-        )
-        for b in np.unique(bins)
-    )
+    points = []
+    for b in np.unique(bins):
+        inside = bins == b
+        n, weight = len(np.unique(patients[inside])), base[inside] / base[inside].sum()
+        share = float((weight * yes[inside]).sum())
+        mean = float((weight * predicted[inside]).sum())
+        points.append(CalibrationPoint(mean, wilson(share * n, n), n))
+    return tuple(points)

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata, spearmanr
 
-from pathexplain.diagnosis.attribution import Attribution, attribute
+from pathexplain.diagnosis.attribution import Attribution, attribute, attribute_rows
 from pathexplain.diagnosis.clusters import membership
 from pathexplain.diagnosis.dose import dose_curve
 from pathexplain.diagnosis.evaluate import interval
-from pathexplain.diagnosis.permutation import GroupedPermutation, permute_clusters
+from pathexplain.diagnosis.parallel import in_parallel
+from pathexplain.diagnosis.permutation import GroupedPermutation, collect, permute_in_fold
 from pathexplain.diagnosis.result import (
     Beeswarm,
     Cluster,
@@ -24,74 +25,181 @@ from pathexplain.diagnosis.result import (
     DoseCurve,
     FeatureImportance,
     ModelImportance,
+    Stability,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from pathexplain.diagnosis.crossval import CrossValidated
+    from pathexplain.diagnosis.crossval import CrossValidated, FittedFold
     from pathexplain.diagnosis.inputs import Inputs
+    from pathexplain.diagnosis.stability import Refits
 
-__all__ = ["direction_of", "explain_model"]
+__all__ = ["Evidence", "direction_of", "explain_model", "gather_evidence"]
 
 CLEAR_DIRECTION = 0.5
 """Least absolute Spearman between value and SHAP for a direction to be named."""
 
 N_REPEATS = 10
+N_LEADING = 5
+"""Clusters that count as leading in a fold or a bootstrap."""
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class _Ranked:
-    """Means over patients with intervals and rank ranges, for columns of per-patient values."""
+class Evidence:
+    """What was computed of one model: SHAP values and both kinds of permutation."""
+
+    shap: Attribution
+    plain: GroupedPermutation
+    conditional: GroupedPermutation
+
+
+@dataclass(frozen=True)
+class _FoldTask:
+    """One fold of one model, explained as a task of its own."""
+
+    fitted: FittedFold
+    values: Floats
+    table: NDArray[np.bool_]
+    seed: int
+
+
+@dataclass(frozen=True)
+class _FoldEvidence:
+    """What one fold gives."""
+
+    shap: tuple[Floats, float]
+    plain: dict[int, Floats]
+    conditional: dict[int, Floats]
+
+
+def gather_evidence(
+    runs: Sequence[CrossValidated],
+    inputs: Inputs,
+    clusters: Sequence[Cluster],
+    *,
+    seed: int,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Evidence]:
+    """Explain the held-out rows of each model, folds side by side in `jobs` processes."""
+    table = membership(clusters, inputs.features)
+    tasks = [
+        _FoldTask(fitted, inputs.values, table, seed + i)
+        for run in runs
+        for i, fitted in enumerate(run.fitted)
+    ]
+    parts = in_parallel(_explain_fold, tasks, jobs=jobs, progress=progress)
+    found, start = [], 0
+    for run in runs:
+        mine = parts[start : start + len(run.fitted)]
+        start += len(run.fitted)
+        shap = attribute(run, inputs.values, seed=seed, parts=[one.shap for one in mine])
+        plain, conditional = (
+            collect(run, inputs.codes, moved, n_clusters=len(clusters), base=inputs.weights)
+            for moved in ([one.plain for one in mine], [one.conditional for one in mine])
+        )
+        found.append(Evidence(shap, plain, conditional))
+    return found
+
+
+def _explain_fold(task: _FoldTask) -> _FoldEvidence:
+    """SHAP values and permuted predictions of one fold's held-out rows."""
+    fold, values = task.fitted.fold, task.values
+    shap = attribute_rows(
+        task.fitted.pipeline, values[fold.train], values[fold.test], seed=task.seed
+    )
+    plain, conditional = (
+        permute_in_fold(
+            task.fitted,
+            values,
+            task.table,
+            n_repeats=N_REPEATS,
+            seed=task.seed,
+            is_conditional=is_conditional,
+        )
+        for is_conditional in (False, True)
+    )
+    return _FoldEvidence(shap, plain, conditional)
+
+
+@dataclass(frozen=True)
+class _Means:
+    """Means over patients and over resampled patients, of columns of per-row values."""
 
     mean: Floats
     resampled: Floats
-    share: Floats
-    rank: NDArray[np.int64]
-    low: NDArray[np.int64]
-    high: NDArray[np.int64]
+
+    @property
+    def share(self) -> Floats:
+        """Part of the sum over columns."""
+        total = self.mean.sum()
+        return self.mean / total if total > 0 else np.zeros_like(self.mean)
+
+    @property
+    def rank(self) -> NDArray[np.int64]:
+        """1 is the largest; ties share the best rank."""
+        return np.asarray(rankdata(-self.mean.round(12), method="min"), dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class _Context:
+    """What the description of one model needs besides its evidence."""
+
+    run: CrossValidated
+    inputs: Inputs
+    clusters: Sequence[Cluster]
+    weights: Floats
+    refits: Refits
+
+    def means(self, per_row: Floats) -> _Means:
+        """Average over patients."""
+        base = self.inputs.weights
+        resampled = self.weights @ per_row / self.weights.sum(axis=1, keepdims=True)
+        return _Means(base @ per_row / base.sum(), resampled)
 
 
 def explain_model(
     run: CrossValidated,
+    evidence: Evidence,
     inputs: Inputs,
     clusters: Sequence[Cluster],
     weights: Floats,
+    refits: Refits,
     *,
     n_top: int,
-    seed: int,
 ) -> ModelImportance:
-    """Explain one cross-validated model on its held-out patients.
+    """Describe what one cross-validated model rests on, from its held-out rows.
 
     Parameters
     ----------
     run : the fitted folds
+    evidence : of `gather_evidence`
     inputs : the arrays it was fitted on
     clusters : of the features
-    weights : (B, n) float64, resampling counts of patients
+    weights : (B, n) float64, row weights in resamples of patients
+    refits : of `refit_bootstraps`
     n_top : features with beeswarm and dose curve
-    seed : of background and permutations
     """
-    shap = attribute(run, inputs.values, seed=seed)
-    table = membership(clusters, inputs.features)
-    permuted = permute_clusters(
-        run, inputs.values, inputs.codes, table, n_repeats=N_REPEATS, seed=seed
-    )
-    ranked = _rank(shap.magnitude(), weights)
-    used = np.flatnonzero(ranked.mean > 0)
-    top = used[np.argsort(-ranked.mean[used], kind="stable")][:n_top]
+    context = _Context(run, inputs, clusters, weights, refits)
+    shap = evidence.shap
+    features = context.means(shap.magnitude())
+    used = np.flatnonzero(features.mean > 0)
+    top = used[np.argsort(-features.mean[used], kind="stable")][:n_top]
+    described, stability = _clusters(context, evidence)
     return ModelImportance(
         name=run.spec.name,
         label=run.spec.label,
         output=run.spec.output,
         method=run.spec.method,
         additivity_error=shap.additivity_error,
-        features=_features(shap, ranked, inputs, clusters),
-        clusters=_clusters(run, shap, permuted, clusters, table, weights, n_top=n_top),
+        features=_features(context, shap, features),
+        clusters=described,
         beeswarms=tuple(_beeswarm(shap, inputs, int(i)) for i in top),
-        doses=tuple(_dose(run, shap, inputs, int(i)) for i in top),
+        doses=tuple(_dose(context, shap, int(i)) for i in top),
+        stability=stability,
     )
 
 
@@ -115,43 +223,27 @@ def direction_of(values: Floats, shap: Floats) -> tuple[str, float]:
     return ("higher" if rho > 0 else "lower"), rho
 
 
-def _rank(magnitude: Floats, weights: Floats) -> _Ranked:
-    """Average per-patient values over patients and over resampled patients, and rank the means."""
-    mean = magnitude.mean(axis=0)
-    resampled = weights @ magnitude / weights.sum(axis=1, keepdims=True)
-    ranks = rankdata(-resampled, method="min", axis=1)
-    total = mean.sum()
-    return _Ranked(
-        mean=mean,
-        resampled=resampled,
-        share=mean / total if total > 0 else np.zeros_like(mean),
-        rank=rankdata(-mean, method="min").astype(np.int64),
-        low=np.floor(np.quantile(ranks, 0.025, axis=0)).astype(np.int64),
-        high=np.ceil(np.quantile(ranks, 0.975, axis=0)).astype(np.int64),
-    )
-
-
-def _features(
-    shap: Attribution, ranked: _Ranked, inputs: Inputs, clusters: Sequence[Cluster]
-) -> tuple[FeatureImportance, ...]:
+def _features(context: _Context, shap: Attribution, means: _Means) -> tuple[FeatureImportance, ...]:
     """Describe every feature, the most important first."""
-    cluster_of = {name: cluster.name for cluster in clusters for name in cluster.features}
+    inputs = context.inputs
+    cluster_of = {name: one.name for one in context.clusters for name in one.features}
+    low, high = context.refits.rank_range(context.refits.features)
     described = []
-    for i in np.argsort(-ranked.mean, kind="stable"):
-        output = _output_of(shap, int(i))
-        direction, rho = direction_of(inputs.values[:, i], shap.values[:, i, output])
+    for i in np.argsort(-means.mean, kind="stable"):
+        question = _question_of(shap, int(i))
+        direction, rho = direction_of(inputs.values[:, i], shap.values[:, i, question])
         described.append(
             FeatureImportance(
                 feature=inputs.features[i],
                 cluster=cluster_of[inputs.features[i]],
                 unit=inputs.units[i],
                 definition=inputs.definitions[i],
-                class_name=_class_of(shap, inputs, output),
-                shap=interval(float(ranked.mean[i]), ranked.resampled[:, i]),
-                share=float(ranked.share[i]),
-                rank=int(ranked.rank[i]),
-                rank_low=int(ranked.low[i]),
-                rank_high=int(ranked.high[i]),
+                class_name=inputs.questions.names[question],
+                shap=interval(float(means.mean[i]), means.resampled[:, i]),
+                share=float(means.share[i]),
+                rank=int(means.rank[i]),
+                rank_low=int(low[i]),
+                rank_high=int(high[i]),
                 direction=direction,
                 direction_spearman=rho,
             )
@@ -160,73 +252,83 @@ def _features(
 
 
 def _clusters(
-    run: CrossValidated,
-    shap: Attribution,
-    permuted: GroupedPermutation,
-    clusters: Sequence[Cluster],
-    table: NDArray[np.bool_],
-    weights: Floats,
-    *,
-    n_top: int,
-) -> tuple[ClusterImportance, ...]:
-    """Describe every cluster, the most important by SHAP first."""
-    magnitude = shap.magnitude(table)
-    ranked = _rank(magnitude, weights)
-    rise = permuted.log_loss_rise.mean(axis=0)
-    resampled_rise = weights @ permuted.log_loss_rise / weights.sum(axis=1, keepdims=True)
-    permutation_rank = rankdata(-rise, method="min").astype(np.int64)
-    per_fold = np.array([magnitude[fitted.fold.test].mean(axis=0) for fitted in run.fitted])
-    in_top = (rankdata(-per_fold, method="min", axis=1) <= n_top) & (per_fold > 0)
-    return tuple(
+    context: _Context, evidence: Evidence
+) -> tuple[tuple[ClusterImportance, ...], Stability]:
+    """Describe every cluster, the most important by SHAP first, and how stable their order is."""
+    magnitude = evidence.shap.magnitude(membership(context.clusters, context.inputs.features))
+    means = context.means(magnitude)
+    plain = context.means(evidence.plain.log_loss_rise)
+    given = context.means(evidence.conditional.log_loss_rise)
+    refits = context.refits
+    low, high = refits.rank_range(refits.clusters)
+    leading = refits.leading_share(N_LEADING)
+    per_fold = np.array([magnitude[one.fold.test].mean(axis=0) for one in context.run.fitted])
+    in_top = (rankdata(-per_fold, method="min", axis=1) <= N_LEADING) & (per_fold > 0)
+    described = tuple(
         ClusterImportance(
-            cluster=clusters[i].name,
-            features=clusters[i].features,
-            shap=interval(float(ranked.mean[i]), ranked.resampled[:, i]),
-            share=float(ranked.share[i]),
-            rank=int(ranked.rank[i]),
-            rank_low=int(ranked.low[i]),
-            rank_high=int(ranked.high[i]),
+            cluster=context.clusters[i].name,
+            features=context.clusters[i].features,
+            shap=interval(float(means.mean[i]), means.resampled[:, i]),
+            share=float(means.share[i]),
+            rank=int(means.rank[i]),
+            rank_low=int(low[i]),
+            rank_high=int(high[i]),
+            leading_share=float(leading[i]),
             folds_in_top=int(in_top[:, i].sum()),
-            log_loss_rise=interval(float(rise[i]), resampled_rise[:, i]),
-            auroc_drop=float(permuted.auroc_drop[i]),
-            permutation_rank=int(permutation_rank[i]),
+            log_loss_rise=interval(float(plain.mean[i]), plain.resampled[:, i]),
+            auroc_drop=float(evidence.plain.auroc_drop[i]),
+            permutation_rank=int(plain.rank[i]),
+            conditional_rise=interval(float(given.mean[i]), given.resampled[:, i]),
+            conditional_drop=float(evidence.conditional.auroc_drop[i]),
+            conditional_rank=int(given.rank[i]),
         )
-        for i in np.argsort(-ranked.mean, kind="stable")
+        for i in np.argsort(-means.mean, kind="stable")
     )
+    return described, _stability(refits, means.mean)
 
 
-def _output_of(shap: Attribution, i_feature: int) -> int:
-    """Return the output (class) that the feature moves most; 0 for two classes."""
+def _stability(refits: Refits, reported: Floats) -> Stability:
+    """Sum up how well the refits repeat the reported order; NaN where none ranks anything."""
+    found = refits.correlations(reported)
+    known = found[~np.isnan(found)]
+    whole = interval(float(known.mean()), known) if known.size else interval(np.nan, found)
+    n = len(found)
+    description = (
+        f"{n} bootstraps of patients, each with a new fit at the usual hyperparameters (trees: at "
+        "most 40), explained on the patients that were not drawn"
+    )
+    return Stability(n, N_LEADING, whole, description)
+
+
+def _question_of(shap: Attribution, i_feature: int) -> int:
+    """Return the question whose answer the feature moves most; 0 for two classes."""
     return int(np.abs(shap.values[:, i_feature]).mean(axis=0).argmax())
-
-
-def _class_of(shap: Attribution, inputs: Inputs, output: int) -> str:
-    """Name the class that an output stands for: the positive one when there is one output."""
-    return inputs.target.classes[-1 if shap.values.shape[2] == 1 else output]
 
 
 def _beeswarm(shap: Attribution, inputs: Inputs, i_feature: int) -> Beeswarm:
     """Collect one feature's SHAP and raw values."""
-    output = _output_of(shap, i_feature)
+    question = _question_of(shap, i_feature)
     return Beeswarm(
         feature=inputs.features[i_feature],
         unit=inputs.units[i_feature],
-        class_name=_class_of(shap, inputs, output),
-        patients=inputs.patients,
+        class_name=inputs.questions.names[question],
+        patients=inputs.samples,
         values=tuple(inputs.values[:, i_feature].tolist()),
-        shap=tuple(shap.values[:, i_feature, output].tolist()),
+        shap=tuple(shap.values[:, i_feature, question].tolist()),
     )
 
 
-def _dose(run: CrossValidated, shap: Attribution, inputs: Inputs, i_feature: int) -> DoseCurve:
-    """Make one feature's dose curve for the class it moves most."""
-    class_name = _class_of(shap, inputs, _output_of(shap, i_feature))
+def _dose(context: _Context, shap: Attribution, i_feature: int) -> DoseCurve:
+    """Make one feature's dose curve for the question it moves most."""
+    inputs, question = context.inputs, _question_of(shap, i_feature)
     return dose_curve(
-        run,
+        context.run,
         inputs.values,
         i_feature=i_feature,
-        i_class=inputs.target.classes.index(class_name),
+        i_question=question,
         feature=inputs.features[i_feature],
         unit=inputs.units[i_feature],
-        class_name=class_name,
+        class_name=inputs.questions.names[question],
+        base=inputs.weights,
+        weights=context.weights,
     )

@@ -1,4 +1,4 @@
-"""Arrays out of a cohort table: features, class codes, groups, covariates, and who was lost.
+"""Arrays out of a cohort table: features, class codes, patients, covariates, and who was lost.
 
 Not for fitted state: imputing and scaling happen inside the folds (`models`).
 """
@@ -6,12 +6,15 @@ Not for fitted state: imputing and scaling happen inside the folds (`models`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from pathexplain.diagnosis.result import LostPatients, TargetSummary
+from pathexplain.diagnosis.crossval import Data
+from pathexplain.diagnosis.outputs import Questions, questions_of
+from pathexplain.diagnosis.result import DroppedFeatures, LostPatients, TargetSummary
 from pathexplain.diagnosis.target import (
     Target,
     check_class_sizes,
@@ -21,85 +24,188 @@ from pathexplain.diagnosis.target import (
 from pathexplain.errors import CohortError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from anndata import AnnData
     from numpy.typing import NDArray
 
-__all__ = ["Inputs", "read_inputs"]
+__all__ = ["Columns", "Inputs", "read_inputs"]
 
 MAX_LEVELS = 10
 
 
 @dataclass(frozen=True)
+class Columns:
+    """Which clinical columns play which part; see `importance`."""
+
+    target: str
+    groups: str | None = None
+    site: str | None = None
+    folds: str | None = None
+    covariates: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """Columns that each row needs besides the target, by part."""
+        parts = {"groups": self.groups, "site": self.site, "folds": self.folds}
+        return {part: column for part, column in parts.items() if column is not None}
+
+
+@dataclass(frozen=True)
 class Inputs:
-    """Aligned arrays of the patients that are analyzed, in the order of their names.
+    """Aligned arrays of the rows that are analyzed, in the order of their names.
+
+    A row is a patient, or one of a patient's slides or images.
 
     Attributes
     ----------
+    samples : n names of rows
+    patients : (n,) str
+        Whose each row is; what folds, resamples and permutations keep whole.
     values : (n, p) float64
         Feature values in their own units, NaN where undefined.
     codes : (n,) int64
-        Class of each patient, index into ``target.classes``.
-    groups : (n,) str or None
-        What must stay in one fold (a site), None without such a column.
+        Class of each row, index into ``target.classes``.
+    weights : (n,) float64
+        1 over the number of rows of the patient, so that each patient counts once.
+    sites, own_folds : (n,) str or None
+        Where the patient was seen, and the fold that a column assigns; None without the column.
     clinical : (n, q) float64
         Covariates as numbers (one column per category but the first), NaN where missing.
     """
 
-    patients: tuple[str, ...]
+    samples: tuple[str, ...]
+    patients: NDArray[np.str_]
     features: tuple[str, ...]
     units: tuple[str, ...]
     definitions: tuple[str, ...]
     values: NDArray[np.float64]
     target: TargetSummary
     codes: NDArray[np.int64]
-    groups: NDArray[np.str_] | None
+    weights: NDArray[np.float64]
+    sites: NDArray[np.str_] | None
+    own_folds: NDArray[np.str_] | None
     clinical: NDArray[np.float64]
     clinical_names: tuple[str, ...]
+
+    @cached_property
+    def questions(self) -> Questions:
+        """What the classifiers are asked."""
+        return questions_of(self.target.classes, self.target.kind)
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether a patient has several rows."""
+        return self.target.n_patients < self.target.n_rows
+
+    def data(self, values: NDArray[np.float64] | None = None) -> Data:
+        """Return what a classifier is fitted on: the features, or `values` in their place."""
+        return Data(
+            self.values if values is None else values,
+            self.codes,
+            self.questions,
+            weights=self.weights if self.is_repeated else None,
+            patients=self.patients if self.is_repeated else None,
+            sites=self.sites,
+        )
+
+    @property
+    def strata(self) -> NDArray[np.str_]:
+        """Which classes each row's patient has; resamples draw patients within these, (n,)."""
+        has = pd.crosstab(self.patients, self.codes).to_numpy() > 0
+        names = np.array(["+".join(np.flatnonzero(row).astype(str)) for row in has])
+        return np.asarray(names[np.unique(self.patients, return_inverse=True)[1]])
 
 
 def read_inputs(
     cohort: AnnData,
+    columns: Columns,
     *,
-    target: str,
-    groups: str | None,
-    covariates: Sequence[str],
     n_splits: int,
+    dropped: Mapping[str, str] | None = None,
 ) -> Inputs:
     """Check a cohort and take from it what the analysis needs.
+
+    Parameters
+    ----------
+    cohort : AnnData
+    columns : what to take from ``obs``
+    n_splits : outer folds that every class must reach
+    dropped : features to leave out, with the reason
 
     Raises
     ------
     CohortError
-        When a patient has several rows, a column is missing or doubles as the target, no feature
-        varies, or a class is too small for the folds.
+        When a patient has several rows without `groups`, or is at two sites; when a column is
+        missing or doubles as the target, no feature varies, or a class is too small for the folds.
     """
     order = np.argsort(np.asarray(cohort.obs_names, dtype=str), kind="stable")
     clinical = cohort.obs.iloc[order]
-    patients = np.asarray(cohort.obs_names, dtype=str)[order]
-    _refuse_repeated(patients, clinical)
-    _refuse_doubled(target, groups, covariates)
-    parsed = parse_target(find_column(clinical, target, role="target"), column=target)
-    values = _dense(cohort)[order]
-    columns = find_column(clinical, groups, role="groups") if groups is not None else None
-    keep, lost = _flow(patients, parsed, values, columns)
-    counts = np.bincount(parsed.codes[keep], minlength=len(parsed.classes))
-    check_class_sizes(counts.tolist(), parsed, n_splits=n_splits)
+    samples = np.asarray(cohort.obs_names, dtype=str)[order]
+    _refuse_repeated(samples, clinical, columns.groups)
+    _refuse_doubled(columns)
+    parsed = parse_target(
+        find_column(clinical, columns.target, role="target"),
+        column=columns.target,
+        order=columns.order,
+    )
+    kept, left_out = _kept_features(cohort, dropped or {})
+    values = _dense(cohort)[order][:, kept]
+    keys = {part: find_column(clinical, name, role=part) for part, name in columns.keys.items()}
+    keep, lost = _flow(samples, parsed, values, keys)
+    text = {part: column.to_numpy()[keep].astype(str) for part, column in keys.items()}
+    patients = text.get("groups", samples[keep])
+    _refuse_two_sites(patients, text.get("site"))
+    codes = parsed.codes[keep]
+    counts = _patients_by_class(codes, patients, len(parsed.classes))
+    check_class_sizes(counts, parsed, n_splits=n_splits)
     _refuse_constant(values[keep])
-    coded, names = _encode(clinical.iloc[np.flatnonzero(keep)], covariates)
+    coded, names = _encode(clinical.iloc[np.flatnonzero(keep)], columns.covariates)
+    _, row_of, n_rows = np.unique(patients, return_inverse=True, return_counts=True)
     return Inputs(
-        patients=tuple(patients[keep].tolist()),
-        features=tuple(str(name) for name in cohort.var_names),
-        units=_describe(cohort, "unit"),
-        definitions=_describe(cohort, "definition"),
+        samples=tuple(samples[keep].tolist()),
+        patients=patients,
+        features=tuple(str(name) for name in cohort.var_names[kept]),
+        units=_describe(cohort, "unit", kept),
+        definitions=_describe(cohort, "definition", kept),
         values=values[keep],
-        target=_summarize(parsed, counts, lost, n_features=values.shape[1]),
-        codes=parsed.codes[keep],
-        groups=None if columns is None else columns.to_numpy()[keep].astype(str),
+        target=TargetSummary(
+            column=parsed.column,
+            classes=parsed.classes,
+            kind=parsed.kind,
+            counts=tuple(counts),
+            positive=parsed.positive,
+            n_patients=len(n_rows),
+            n_rows=len(codes),
+            n_features=len(kept),
+            lost=lost,
+            dropped=left_out,
+        ),
+        codes=codes,
+        weights=1.0 / n_rows[row_of],
+        sites=text.get("site"),
+        own_folds=text.get("folds"),
         clinical=coded,
         clinical_names=names,
     )
+
+
+def _kept_features(
+    cohort: AnnData, dropped: Mapping[str, str]
+) -> tuple[NDArray[np.int64], tuple[DroppedFeatures, ...]]:
+    """Return the places of the features that stay, and those left out by reason."""
+    names = [str(name) for name in cohort.var_names]
+    kept = np.array([i for i, name in enumerate(names) if name not in dropped], dtype=np.int64)
+    if names and not len(kept):
+        first = next(iter(dropped.values()))
+        message = f"all {len(names)} features are left out (first: {first}); lower the threshold"
+        raise CohortError(message)
+    by_reason: dict[str, list[str]] = {}
+    for name in names:
+        if name in dropped:
+            by_reason.setdefault(dropped[name], []).append(name)
+    return kept, tuple(DroppedFeatures(why, len(f), tuple(f)) for why, f in by_reason.items())
 
 
 def _dense(cohort: AnnData) -> NDArray[np.float64]:
@@ -117,28 +223,54 @@ def _dense(cohort: AnnData) -> NDArray[np.float64]:
     return values
 
 
-def _refuse_repeated(patients: NDArray[np.str_], clinical: pd.DataFrame) -> None:
-    """Raise when a patient has several rows: the patient is the unit of all that follows."""
-    for label, names in (
-        ("row name", pd.Series(patients)),
-        ("patient_id", clinical.get("patient_id", pd.Series(dtype=object))),
-    ):
+def _refuse_repeated(samples: NDArray[np.str_], clinical: pd.DataFrame, groups: str | None) -> None:
+    """Raise when a patient has several rows and nothing says which rows belong together."""
+    named = pd.Series(samples)
+    patients = clinical.get("patient_id", pd.Series(dtype=object))
+    found = [("row name", named)] if groups else [("row name", named), ("patient_id", patients)]
+    for label, names in found:
         repeated = names[names.duplicated(keep=False)]
         if len(repeated):
             first = str(repeated.iloc[0])
             n = int((repeated == repeated.iloc[0]).sum())
             message = (
-                f"patient {first!r} has {n} rows in the cohort ({label}); "
-                "aggregate to one row a patient first, or a patient would be in two folds"
+                f"patient {first!r} has {n} rows in the cohort ({label}) and could be in two folds; "
+                "aggregate to one row a patient, or name the rows apart and say with groups "
+                "(--groups) which column holds the patient"
             )
             raise CohortError(message, patient=first)
 
 
-def _refuse_doubled(target: str, groups: str | None, covariates: Sequence[str]) -> None:
-    """Raise when the target is also a group or a covariate."""
-    if target in covariates or target == groups:
-        message = f"column {target!r} is the target and cannot also be a covariate or the groups"
+def _refuse_doubled(columns: Columns) -> None:
+    """Raise when the target is also a group, a site, a fold or a covariate."""
+    if columns.target in (*columns.covariates, *columns.keys.values()):
+        message = (
+            f"column {columns.target!r} is the target and cannot also be a covariate, the groups, "
+            "the site or the folds"
+        )
         raise CohortError(message)
+
+
+def _refuse_two_sites(patients: NDArray[np.str_], sites: NDArray[np.str_] | None) -> None:
+    """Raise when a patient was seen at two sites: neither could be held out whole."""
+    if sites is None:
+        return
+    seen: dict[str, str] = {}
+    for patient, site in zip(patients.tolist(), sites.tolist(), strict=True):
+        first = seen.setdefault(patient, site)
+        if first != site:
+            message = (
+                f"patient {patient!r} is at site {first!r} and at site {site!r}; whole sites "
+                "cannot be held out unless each patient is at one"
+            )
+            raise CohortError(message, patient=patient)
+
+
+def _patients_by_class(
+    codes: NDArray[np.int64], patients: NDArray[np.str_], n_classes: int
+) -> list[int]:
+    """Count the patients with a row of each class; one with rows of two counts in both."""
+    return [len(np.unique(patients[codes == k])) for k in range(n_classes)]
 
 
 def _refuse_constant(values: NDArray[np.float64]) -> None:
@@ -151,22 +283,21 @@ def _refuse_constant(values: NDArray[np.float64]) -> None:
 
 
 def _flow(
-    patients: NDArray[np.str_],
+    samples: NDArray[np.str_],
     target: Target,
     values: NDArray[np.float64],
-    groups: pd.Series | None,
+    keys: Mapping[str, pd.Series[Any]],
 ) -> tuple[NDArray[np.bool_], tuple[LostPatients, ...]]:
-    """Return who stays, and who is lost for which (first) reason."""
-    keep = np.ones(len(patients), dtype=bool)
+    """Return which rows stay, and which are lost for which (first) reason."""
+    keep = np.ones(len(samples), dtype=bool)
     lost = []
     reasons = [
         (f"no value in {target.column!r}", target.codes < 0),
         ("no feature is defined", np.isnan(values).all(axis=1)),
+        *((f"no value in {column.name!r}", column.isna().to_numpy()) for column in keys.values()),
     ]
-    if groups is not None:
-        reasons.append((f"no value in {groups.name!r}", groups.isna().to_numpy()))
     for reason, is_lost in reasons:
-        names = patients[keep & is_lost]
+        names = samples[keep & is_lost]
         if len(names):
             lost.append(LostPatients(reason, len(names), tuple(names.tolist())))
         keep &= ~is_lost
@@ -201,28 +332,9 @@ def _encode(
     return coded, tuple(names)
 
 
-def _describe(cohort: AnnData, column: str) -> tuple[str, ...]:
+def _describe(cohort: AnnData, column: str, kept: NDArray[np.int64]) -> tuple[str, ...]:
     """Return a text column of the feature table, empty where there is none."""
     if column not in cohort.var.columns:
-        return ("",) * int(cohort.n_vars)
-    texts: list[Any] = cohort.var[column].tolist()
+        return ("",) * len(kept)
+    texts: list[Any] = cohort.var[column].iloc[kept].tolist()
     return tuple("" if pd.isna(text) else str(text) for text in texts)
-
-
-def _summarize(
-    target: Target,
-    counts: NDArray[np.int64],
-    lost: tuple[LostPatients, ...],
-    *,
-    n_features: int,
-) -> TargetSummary:
-    """Describe the target as it is analyzed."""
-    return TargetSummary(
-        column=target.column,
-        classes=target.classes,
-        counts=tuple(counts.tolist()),
-        positive=target.positive,
-        n_patients=int(counts.sum()),
-        n_features=n_features,
-        lost=lost,
-    )

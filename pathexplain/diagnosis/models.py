@@ -5,16 +5,17 @@ Not for scoring or splitting. Everything that is fitted is fitted by ``fit``, he
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from pathexplain.diagnosis.target import BINARY
+from pathexplain.diagnosis.questionwise import QuestionwiseClassifier
 from pathexplain.errors import FitError
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["MODELS", "FoldPreparer", "ModelSpec", "margin"]
+    from pathexplain.diagnosis.outputs import Questions
+
+__all__ = ["MODELS", "FoldPreparer", "ModelSpec"]
 
 
 class FoldPreparer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped bases
@@ -83,34 +86,30 @@ class ModelSpec:
     """A kind of classifier: how to build it, the grid to search, and what its margin is.
 
     `build(parameters, seed)` gives an unfitted classifier. `search` overrides parameters in the
-    inner folds and `light` in the permuted-label null, where hundreds of fits are needed.
+    inner folds, and `light` where hundreds of fits are needed: under permuted labels and in the
+    bootstraps of ranks. `grid` is a tuple of paths, each from the simplest model to the most
+    flexible; the search leaves a path once its loss has risen twice in a row.
     """
 
     name: str
     label: str
     output: str
     method: str
-    grid: tuple[Mapping[str, float], ...]
+    grid: tuple[tuple[Mapping[str, float], ...], ...]
     search: Mapping[str, float]
     light: Mapping[str, float]
     build: Callable[[Mapping[str, float], int], Any]
+    is_multiclass: bool = True
 
-    def pipeline(self, parameters: Mapping[str, float], *, seed: int) -> Pipeline:
+    def pipeline(
+        self, parameters: Mapping[str, float], *, questions: Questions, seed: int
+    ) -> Pipeline:
         """Return the unfitted pipeline with its preprocessing."""
         model = self.build(parameters, seed)
+        is_nominal = questions.kind == "nominal"
+        if questions.kind == "ordinal" or (is_nominal and not self.is_multiclass):
+            model = QuestionwiseClassifier(model, questions)
         return Pipeline([("prepare", FoldPreparer()), ("model", model)])
-
-
-def margin(model: Any, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what SHAP values add up to, (n, K): K = 1 (the positive class) for two classes.
-
-    Log-odds for the logistic model and gradient boosting, probability for the random forest.
-    """
-    if hasattr(model, "decision_function"):
-        scores = np.asarray(model.decision_function(values), dtype=np.float64)
-        return scores[:, None] if scores.ndim == 1 else scores
-    scores = np.asarray(model.predict_proba(values), dtype=np.float64)
-    return scores[:, 1:] if scores.shape[1] == BINARY else scores
 
 
 def _elastic_net(parameters: Mapping[str, float], seed: int) -> LogisticRegression:
@@ -119,7 +118,7 @@ def _elastic_net(parameters: Mapping[str, float], seed: int) -> LogisticRegressi
         C=parameters["C"],
         l1_ratio=parameters["l1_ratio"],
         solver="saga",
-        tol=1e-3,
+        tol=parameters.get("tol", 1e-4),
         max_iter=50_000,
         random_state=seed,
     )
@@ -134,14 +133,34 @@ def _random_forest(parameters: Mapping[str, float], seed: int) -> RandomForestCl
     )
 
 
-def _boosting(parameters: Mapping[str, float], seed: int) -> HistGradientBoostingClassifier:
-    """Gradient boosting of shallow trees (Friedman 2001, 10.1214/aos/1013203451)."""
-    return HistGradientBoostingClassifier(
-        max_iter=int(parameters["max_iter"]),
+def _boosting(parameters: Mapping[str, float], seed: int) -> GradientBoostingClassifier:
+    """Stochastic gradient boosting of shallow trees (Friedman 2002, 10.1016/S0167-9473(01)00065-2).
+
+    Each split chooses among a random root of the features, which costs a hundredth of trying all
+    of a thousand and, by held-out log loss, predicts no worse.
+    """
+    return GradientBoostingClassifier(
+        n_estimators=int(parameters["n_estimators"]),
         max_leaf_nodes=int(parameters["max_leaf_nodes"]),
         min_samples_leaf=5,
-        early_stopping=False,
+        max_features="sqrt",
         random_state=seed,
+    )
+
+
+def _paths(**axes: tuple[float, ...]) -> tuple[tuple[Mapping[str, float], ...], ...]:
+    """Return one path a combination of all axes but the last, along the last.
+
+    Examples
+    --------
+    >>> _paths(l1_ratio=(0.1, 0.9), C=(1.0,))
+    (({'l1_ratio': 0.1, 'C': 1.0},), ({'l1_ratio': 0.9, 'C': 1.0},))
+    """
+    *outer, (along, values) = axes.items()
+    names = [name for name, _ in outer]
+    return tuple(
+        tuple({**dict(zip(names, fixed, strict=True)), along: value} for value in values)
+        for fixed in itertools.product(*(options for _, options in outer))
     )
 
 
@@ -153,13 +172,9 @@ MODELS: dict[str, ModelSpec] = {
             label="Elastic-net logistic regression",
             output="log-odds",
             method="exact SHAP of a linear model: coefficient x (value - training mean)",
-            grid=tuple(
-                {"C": c, "l1_ratio": ratio}
-                for ratio in (0.1, 0.9)
-                for c in (0.01, 0.03, 0.1, 0.3, 1.0)
-            ),
-            search={},
-            light={},
+            grid=_paths(l1_ratio=(0.1, 0.9), C=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0)),
+            search={"tol": 1e-2},
+            light={"tol": 1e-2},
             build=_elastic_net,
         ),
         ModelSpec(
@@ -167,8 +182,8 @@ MODELS: dict[str, ModelSpec] = {
             label="Random forest",
             output="probability",
             method="interventional TreeSHAP against training patients of the fold",
-            grid=tuple({"n_estimators": 200, "min_samples_leaf": leaf} for leaf in (2, 6)),
-            search={"n_estimators": 60},
+            grid=_paths(n_estimators=(200,), min_samples_leaf=(6, 2)),
+            search={"n_estimators": 50},
             light={"n_estimators": 20},
             build=_random_forest,
         ),
@@ -177,10 +192,11 @@ MODELS: dict[str, ModelSpec] = {
             label="Gradient boosting",
             output="log-odds",
             method="interventional TreeSHAP against training patients of the fold",
-            grid=tuple({"max_iter": n, "max_leaf_nodes": 4} for n in (25, 75)),
+            grid=_paths(max_leaf_nodes=(4,), n_estimators=(25, 75)),
             search={},
-            light={"max_iter": 25},
+            light={"n_estimators": 25},
             build=_boosting,
+            is_multiclass=False,
         ),
     )
 }

@@ -28,9 +28,9 @@ def notes_for(
     notes = [
         "One random split into folds; another seed gives other numbers within about the width of "
         "the intervals. Intervals resample patients with the fitted models held fixed, so they "
-        "leave out the variation of fitting.",
-        "SHAP and dose curves take features as independent; among correlated features read the "
-        "cluster, not the single feature. Importance is about these models, not about cause.",
+        "leave out the variation of fitting; the ranges of ranks hold it, by fitting anew.",
+        "SHAP takes features as independent; among correlated features read the cluster, not the "
+        "single feature. Importance is about these models, not about cause.",
     ]
     smallest = int(min(inputs.target.counts))
     if smallest < FEW_PATIENTS:

@@ -1,85 +1,116 @@
-"""What AUROC the models reach when the labels are permuted.
+"""What AUROC the models reach when the labels are dealt anew.
 
 Not a test of single features: see `univariate`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pathexplain.diagnosis.crossval import CrossValidated, cross_validate
+from pathexplain.diagnosis.checkpoint import Checkpoint
+from pathexplain.diagnosis.crossval import CrossValidated, Data, cross_validate
 from pathexplain.diagnosis.evaluate import pooled_auroc
+from pathexplain.diagnosis.draws import permute_labels
 from pathexplain.diagnosis.result import NullDistribution
 from pathexplain.diagnosis.splits import make_folds
+from pathexplain.errors import CohortError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from pathexplain.diagnosis.inputs import Inputs
+    from pathexplain.diagnosis.models import ModelSpec
 
 __all__ = ["ENOUGH_EXCEEDED", "permuted_nulls"]
 
 ENOUGH_EXCEEDED = 10
 """Stop once every model was reached this often by chance (Besag 1991, 10.1093/biomet/78.2.301)."""
 
+TRIES = 100
+"""Deals of the labels tried for one that leaves every class in every fold."""
+
+
+@dataclass(frozen=True)
+class _Deal:
+    """One permutation of the labels, as a task of its own."""
+
+    data: Data
+    base: NDArray[np.float64]
+    patients: NDArray[np.str_]
+    models: tuple[tuple[ModelSpec, Mapping[str, float]], ...]
+    n_splits: int
+    seed: int
+    i_deal: int
+
 
 def permuted_nulls(
     runs: Sequence[CrossValidated],
-    values: NDArray[np.float64],
-    codes: NDArray[np.int64],
+    inputs: Inputs,
     *,
-    groups: NDArray[np.str_] | None,
     n_splits: int,
     n_permutations: int,
     seed: int,
+    jobs: int = 1,
+    checkpoint: Checkpoint | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[NullDistribution, ...]:
-    """Permute the labels, refit every model in every fold, and compare the AUROC.
+    """Deal the labels anew among patients, refit every model in every fold, compare the AUROC.
 
-    Folds are made anew for each permutation. To keep it cheap the hyperparameters are not searched
+    Folds are made anew for each deal. To keep it cheap the hyperparameters are not searched
     again: each model takes those that most folds took on the real labels, with fewer trees. All
-    models see the same permutations, so the highest of them gives p-values that hold for all
-    models together (Westfall and Young 1993). p = (1 + number reached) / (1 + number made)
-    (Phipson 2010, 10.2202/1544-6115.1585). Permuting stops early once no model can be better than
-    chance.
+    models see the same deals, so the highest of them gives p-values that hold for all models
+    together (Westfall and Young 1993). p = (1 + number reached) / (1 + number made)
+    (Phipson 2010, 10.2202/1544-6115.1585). It stops early once no model can be better than chance.
 
     Returns
     -------
     One distribution a model, in the order of `runs`.
     """
-    observed = np.array([pooled_auroc(run, codes) for run in runs])
+    data, base, patients = inputs.data(), inputs.weights, inputs.patients
+    observed = np.array([pooled_auroc(run, data.codes, base) for run in runs])
     settings = [{**run.most_chosen(), **run.spec.light} for run in runs]
-    rng = np.random.default_rng(seed)
-    rows: list[list[float]] = []
-    for _ in range(n_permutations):
-        permuted = rng.permutation(codes)
-        folds = make_folds(permuted, groups=groups, n_splits=n_splits, seed=seed)
-        rows.append(
-            [
-                pooled_auroc(
-                    cross_validate(
-                        run.spec,
-                        values,
-                        permuted,
-                        folds=folds,
-                        groups=groups,
-                        seed=seed,
-                        parameters=chosen,
-                    ),
-                    permuted,
-                )
-                for run, chosen in zip(runs, settings, strict=True)
-            ]
-        )
+    models = tuple((run.spec, chosen) for run, chosen in zip(runs, settings, strict=True))
+    tasks = [_Deal(data, base, patients, models, n_splits, seed, i) for i in range(n_permutations)]
+    kept = checkpoint or Checkpoint(None, "")
+    rows: list[NDArray[np.float64]] = []
+    for row in kept.stream("null", _aurocs, tasks, jobs=jobs):
+        rows.append(row)
+        if progress is not None:
+            progress(len(rows), n_permutations)
         if (np.sum(np.array(rows) >= observed, axis=0) >= ENOUGH_EXCEEDED).all():
             break
     null = np.array(rows).reshape(len(rows), len(runs))
     return tuple(_describe(null, i, observed[i], settings[i]) for i in range(len(runs)))
 
 
+def _aurocs(deal: _Deal) -> NDArray[np.float64]:
+    """Deal the labels once and return the AUROC of each model, (m,)."""
+    rng = np.random.default_rng([deal.seed, deal.i_deal])
+    whole = deal.data.sites if deal.data.sites is not None else deal.data.patients
+    for attempt in range(TRIES):
+        codes = permute_labels(deal.data.codes, deal.patients, rng)
+        try:
+            folds = make_folds(codes, groups=whole, n_splits=deal.n_splits, seed=deal.seed)
+            break
+        except CohortError:
+            # A deal may put nearly all of a class into one site; another will not.
+            if attempt + 1 == TRIES:
+                raise
+    dealt = replace(deal.data, codes=codes)
+    runs = [
+        cross_validate(spec, dealt, folds=folds, seed=deal.seed, parameters=chosen)
+        for spec, chosen in deal.models
+    ]
+    return np.array([pooled_auroc(run, codes, deal.base) for run in runs])
+
+
 def _describe(
-    null: NDArray[np.float64], i_model: int, observed: float, chosen: dict[str, float]
+    null: NDArray[np.float64], i_model: int, observed: float, chosen: Mapping[str, float]
 ) -> NullDistribution:
     """Sum up one model's null distribution."""
     n = len(null)
@@ -90,7 +121,7 @@ def _describe(
         p_value=float((1 + np.sum(null[:, i_model] >= observed)) / (1 + n)),
         p_adjusted=float((1 + np.sum(null.max(axis=1) >= observed)) / (1 + n)),
         description=(
-            f"{n} permutations of the labels, refitted in all folds with fixed hyperparameters "
-            f"({settings}); the observed model chose its own in inner folds"
+            f"{n} permutations of the labels among patients, refitted in all folds with fixed "
+            f"hyperparameters ({settings}); the observed model chose its own in inner folds"
         ),
     )

@@ -1,7 +1,9 @@
-"""Grouped permutation importance: permute a whole cluster of features among held-out patients.
+"""Permuting a whole cluster of features among held-out rows, plainly or given all other features.
 
 Permuting single correlated features hides what they share (Strobl 2008, 10.1186/1471-2105-9-307),
-so the members of a cluster move together. Nothing is refitted.
+so the members of a cluster move together. Plain permutation asks what the model loses without the
+cluster; conditional permutation moves only that part of the members which the features outside do
+not tell, so it asks what nothing else can replace. Nothing is refitted.
 """
 
 from __future__ import annotations
@@ -11,26 +13,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pathexplain.diagnosis.crossval import CrossValidated, FittedFold, log_loss, ratio_scores
-from pathexplain.diagnosis.evaluate import auroc
+from pathexplain.diagnosis.conditional import outside_residuals
+from pathexplain.diagnosis.crossval import CrossValidated, FittedFold, log_loss
+from pathexplain.diagnosis.evaluate import mean_auroc
+from pathexplain.diagnosis.margins import probabilities_from, start_moving
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-__all__ = ["GroupedPermutation", "permute_clusters"]
-
-MAX_CELLS = 20_000_000
-"""Cells of one stacked table of permuted patients (160 MB)."""
+__all__ = ["GroupedPermutation", "collect", "permute_clusters", "permute_in_fold"]
 
 
 @dataclass(frozen=True)
 class GroupedPermutation:
-    """What permuting each cluster costs on held-out patients.
+    """What permuting each cluster costs on held-out rows.
 
     Attributes
     ----------
     log_loss_rise : (n, c) float64
-        Rise of each patient's log loss, nats, mean over repeats.
+        Rise of each row's log loss, nats, mean over repeats; exactly 0 where no model of a fold
+        looks at a member.
     auroc_drop : (c,) float64
         Drop of the pooled held-out AUROC, mean over repeats.
     """
@@ -47,8 +51,9 @@ def permute_clusters(
     *,
     n_repeats: int,
     seed: int,
+    is_conditional: bool = False,
 ) -> GroupedPermutation:
-    """Permute each cluster's columns together within each fold's held-out patients.
+    """Permute each cluster's columns together within each fold's held-out rows.
 
     Parameters
     ----------
@@ -58,45 +63,78 @@ def permute_clusters(
     table : (p, c) bool, members of each cluster
     n_repeats : permutations a cluster
     seed : of the permutations
+    is_conditional : permute only what the features outside the cluster do not tell
     """
-    rng = np.random.default_rng(seed)
-    n, n_clusters = len(codes), table.shape[1]
-    shuffled = np.empty((n_clusters, n_repeats, *run.probabilities.shape))
-    for fitted in run.fitted:
-        test = fitted.fold.test
-        orders = np.argsort(rng.random((n_repeats, len(test))), axis=1)
-        shuffled[:, :, test] = _predict_permuted(fitted, values[test], table, orders)
-    before = log_loss(run.probabilities, codes)
-    own = np.broadcast_to(codes, (n_clusters, n_repeats, n)).reshape(-1)
-    after = log_loss(shuffled.reshape(own.size, -1), own).reshape(n_clusters, n_repeats, n)
-    once = np.ones((1, n))
-    intact = auroc(ratio_scores(run.probabilities, run.priors), codes, once)[0]
-    drops = [
-        [intact - auroc(ratio_scores(p, run.priors), codes, once)[0] for p in repeats]
-        for repeats in shuffled
+    parts = [
+        permute_in_fold(
+            fitted,
+            values,
+            table,
+            n_repeats=n_repeats,
+            seed=seed + i,
+            is_conditional=is_conditional,
+        )
+        for i, fitted in enumerate(run.fitted)
     ]
-    return GroupedPermutation(
-        log_loss_rise=(after - before).mean(axis=1).T, auroc_drop=np.mean(drops, axis=1)
-    )
+    base = np.ones(len(codes))
+    return collect(run, codes, parts, n_clusters=table.shape[1], base=base)
 
 
-def _predict_permuted(
+def permute_in_fold(
     fitted: FittedFold,
-    held_out: NDArray[np.float64],
+    values: NDArray[np.float64],
     table: NDArray[np.bool_],
-    orders: NDArray[np.int64],
-) -> NDArray[np.float64]:
-    """Return probabilities with each cluster permuted, (c, n_repeats, n_test, K)."""
-    n_test, n_features = held_out.shape
-    n_repeats, n_clusters = len(orders), table.shape[1]
-    step = max(1, MAX_CELLS // (n_repeats * n_test * n_features))
-    parts = []
-    for start in range(0, n_clusters, step):
-        chunk = table[:, start : start + step]
-        stacked = np.tile(held_out, (chunk.shape[1], n_repeats, 1, 1))
-        for i in range(chunk.shape[1]):
-            members = np.flatnonzero(chunk[:, i])
-            stacked[i][:, :, members] = held_out[orders][:, :, members]
-        predicted = fitted.pipeline.predict_proba(stacked.reshape(-1, n_features))
-        parts.append(predicted.reshape(chunk.shape[1], n_repeats, n_test, -1))
-    return np.concatenate(parts)
+    *,
+    n_repeats: int,
+    seed: int,
+    is_conditional: bool = False,
+) -> dict[int, NDArray[np.float64]]:
+    """Return probabilities with a cluster permuted, (n_repeats, n_test, K), by cluster.
+
+    Clusters that the model does not look at are left out: nothing changes there.
+    """
+    prepare, model = fitted.pipeline[0], fitted.pipeline[-1]
+    train = prepare.transform(values[fitted.fold.train])
+    rows = prepare.transform(values[fitted.fold.test])
+    rng = np.random.default_rng(seed)
+    orders = np.argsort(rng.random((n_repeats, len(rows))), axis=1)
+    moving = start_moving(model, rows)
+    members = [np.flatnonzero(column) for column in table[prepare.kept_].T]
+    used = [i for i, inside in enumerate(members) if moving.used[inside].any()]
+    moved = [rows[:, members[i]] for i in used]
+    if is_conditional:
+        moved = outside_residuals(train, rows, [members[i] for i in used])
+    shuffled = {}
+    for i, part in zip(used, moved, strict=True):
+        changed = (rows[:, members[i]] - part)[None] + part[orders]
+        after = moving.after(changed, members[i])
+        flat = probabilities_from(model, after.reshape(-1, after.shape[2]))
+        shuffled[i] = flat.reshape(n_repeats, len(rows), -1)
+    return shuffled
+
+
+def collect(
+    run: CrossValidated,
+    codes: NDArray[np.int64],
+    parts: Sequence[dict[int, NDArray[np.float64]]],
+    *,
+    n_clusters: int,
+    base: NDArray[np.float64],
+) -> GroupedPermutation:
+    """Put the folds' permuted predictions together; `base` (n,) are the weights of the rows."""
+    answers, n = run.questions.answers(codes), len(codes)
+    before = log_loss(run.probabilities, codes)
+    intact = float(mean_auroc(run.scores, answers, base[None])[0])
+    rise, drop = np.zeros((n, n_clusters)), np.zeros(n_clusters)
+    for i in sorted({i for part in parts for i in part}):
+        n_repeats = next(len(part[i]) for part in parts if i in part)
+        after = np.tile(run.probabilities, (n_repeats, 1, 1))
+        for fitted, part in zip(run.fitted, parts, strict=True):
+            if i in part:
+                after[:, fitted.fold.test] = part[i]
+        flat = after.reshape(n_repeats * n, -1)
+        losses = log_loss(flat, np.tile(codes, n_repeats)).reshape(n_repeats, n)
+        rise[:, i] = losses.mean(axis=0) - before
+        scores = [run.questions.scores(one, run.priors) for one in after]
+        drop[i] = intact - np.mean([mean_auroc(s, answers, base[None])[0] for s in scores])
+    return GroupedPermutation(log_loss_rise=rise, auroc_drop=drop)

@@ -1,13 +1,31 @@
 """What an importance analysis returns: frozen dataclasses that hold every number a report shows.
 
-Not for computing: a report renders these as they are. All intervals are 95 % percentile intervals
-over patients, with the fitted models held fixed; NaN means "undefined" and is written as ``null``.
+Not for computing: a report renders these as they are. Intervals are 95 % percentile intervals
+over patients, with the fitted models held fixed, unless another is named; NaN means "undefined"
+and is written as ``null``.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pathexplain.diagnosis.explained import (
+    Agreement,
+    AgreementRow,
+    Beeswarm,
+    Cluster,
+    ClusterImportance,
+    DoseCurve,
+    FeatureImportance,
+    Importances,
+    Interval,
+    ModelImportance,
+    Stability,
+)
+
+if TYPE_CHECKING:
+    from pathexplain.diagnosis.target import Kind
 
 __all__ = [
     "Agreement",
@@ -19,6 +37,7 @@ __all__ = [
     "ClusterImportance",
     "Comparison",
     "DoseCurve",
+    "DroppedFeatures",
     "FeatureImportance",
     "FoldSummary",
     "ImportanceResult",
@@ -26,39 +45,22 @@ __all__ = [
     "Interval",
     "LostPatients",
     "Metric",
+    "MixedTest",
     "ModelImportance",
     "ModelResult",
     "NullDistribution",
     "Prediction",
     "RocCurve",
     "Settings",
+    "Stability",
     "TargetSummary",
     "UnivariateTest",
 ]
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A number with its 95 % interval.
-
-    Examples
-    --------
-    >>> Interval(0.8, 0.7, 0.9).above(0.5)
-    True
-    """
-
-    value: float
-    low: float
-    high: float
-
-    def above(self, threshold: float) -> bool:
-        """Say whether the whole interval lies above `threshold`; False where it is undefined."""
-        return math.isfinite(self.low) and self.low > threshold
-
-
-@dataclass(frozen=True)
 class LostPatients:
-    """Patients that the analysis could not use, and why."""
+    """Rows (patients, or their slides) that the analysis could not use, and why."""
 
     reason: str
     n: int
@@ -66,28 +68,44 @@ class LostPatients:
 
 
 @dataclass(frozen=True)
+class DroppedFeatures:
+    """Features that were left out before anything was fitted, and why."""
+
+    reason: str
+    n: int
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class TargetSummary:
-    """The target column after parsing; `positive` is the class that binary scores point to."""
+    """The target column after parsing; `positive` is the class that binary scores point to.
+
+    `counts` are patients by class; a patient with rows of two classes counts in both. `n_rows` is
+    larger than `n_patients` where a patient has several rows.
+    """
 
     column: str
     classes: tuple[str, ...]
+    kind: Kind
     counts: tuple[int, ...]
     positive: str | None
     n_patients: int
+    n_rows: int
     n_features: int
     lost: tuple[LostPatients, ...]
+    dropped: tuple[DroppedFeatures, ...] = ()
 
 
 @dataclass(frozen=True)
 class FoldSummary:
-    """One outer fold: how many patients train and are held out, by class, and its groups."""
+    """One outer fold: patients that train and are held out, rows of them by class, and sites."""
 
     index: int
     n_train: int
     n_test: int
     train_counts: tuple[int, ...]
     test_counts: tuple[int, ...]
-    test_groups: tuple[str, ...]
+    test_sites: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -131,8 +149,9 @@ class CalibrationCurve:
 
 @dataclass(frozen=True)
 class Prediction:
-    """One patient's held-out prediction; `probabilities` follow the classes of the target."""
+    """One row's held-out prediction; `probabilities` follow the classes of the target."""
 
+    sample: str
     patient: str
     fold: int
     observed: str
@@ -191,145 +210,12 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Cluster:
-    """Features that move together; `name` is the member closest to the others."""
-
-    name: str
-    features: tuple[str, ...]
-    mean_abs_spearman: float
-
-
-@dataclass(frozen=True)
-class FeatureImportance:
-    """Mean absolute SHAP value of one feature on held-out patients.
-
-    `share` is its part of the sum over features. `rank_low` and `rank_high` are the 95 % range of
-    its rank over resampled patients. `direction` is ``higher`` when larger values push towards
-    `class_name`, ``lower`` when they push away, ``mixed`` when neither (absolute Spearman of value
-    and SHAP below 0.5), ``none`` when the models do not use the feature.
-    """
-
-    feature: str
-    cluster: str
-    unit: str
-    definition: str
-    class_name: str
-    shap: Interval
-    share: float
-    rank: int
-    rank_low: int
-    rank_high: int
-    direction: str
-    direction_spearman: float
-
-
-@dataclass(frozen=True)
-class ClusterImportance:
-    """Importance of a cluster of correlated features taken together, on held-out patients.
-
-    `shap`: mean absolute value of the members' summed SHAP values. `log_loss_rise`: rise of the
-    held-out log loss when the members are permuted together; `auroc_drop`: the drop of AUROC.
-    `folds_in_top`: in how many outer folds the cluster is among the leading ones by SHAP.
-    """
-
-    cluster: str
-    features: tuple[str, ...]
-    shap: Interval
-    share: float
-    rank: int
-    rank_low: int
-    rank_high: int
-    folds_in_top: int
-    log_loss_rise: Interval
-    auroc_drop: float
-    permutation_rank: int
-
-
-@dataclass(frozen=True)
-class Beeswarm:
-    """SHAP value and raw feature value of each held-out patient, for one feature and class.
-
-    `values` are in the feature's unit, NaN where it was missing (the model saw the fold's median).
-    """
-
-    feature: str
-    unit: str
-    class_name: str
-    patients: tuple[str, ...]
-    values: tuple[float, ...]
-    shap: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class DoseCurve:
-    """Partial dependence of the predicted probability on one feature, with its support.
-
-    `probability`, and its `low` and `high` over the outer folds' models, at each `grid` value (5th
-    to 95th percentile, in the feature's unit); `support`: patients nearest to each grid value.
-    """
-
-    feature: str
-    unit: str
-    class_name: str
-    grid: tuple[float, ...]
-    probability: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-    support: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class ModelImportance:
-    """What one model that beats chance rests on; SHAP values are in units of `output`.
-
-    `additivity_error` is the largest difference between a held-out patient's summed SHAP values
-    plus the baseline and the model's own output.
-    """
-
-    name: str
-    label: str
-    output: str
-    method: str
-    additivity_error: float
-    features: tuple[FeatureImportance, ...]
-    clusters: tuple[ClusterImportance, ...]
-    beeswarms: tuple[Beeswarm, ...]
-    doses: tuple[DoseCurve, ...]
-
-
-@dataclass(frozen=True)
-class AgreementRow:
-    """Rank of one cluster by each method (1 is first; ties share the mean rank)."""
-
-    cluster: str
-    ranks: tuple[float, ...]
-    mean_rank: float
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """Ranks of clusters by method, best mean rank first, and Spearman between the methods."""
-
-    methods: tuple[str, ...]
-    rows: tuple[AgreementRow, ...]
-    spearman: tuple[tuple[float, ...], ...]
-
-
-@dataclass(frozen=True)
-class Importances:
-    """Explanations of all models that beat chance."""
-
-    models: tuple[ModelImportance, ...]
-    agreement: Agreement
-
-
-@dataclass(frozen=True)
 class UnivariateTest:
-    """One feature against the target, by ranks.
+    """One feature against the target, by ranks; one value a patient (the mean of its rows).
 
     `effect` is Cliff's delta for two classes (positive when the positive class has the larger
-    values) or epsilon squared for more. `q_value` is Benjamini-Hochberg over `n_tests` tests. A
-    test that could not be made has NaN and says why in `reason`.
+    values), epsilon squared for more, Spearman's rho for ordered ones. `q_value` is Benjamini and
+    Hochberg's over `n_tests` tests. A test that could not be made has NaN and says why in `reason`.
     """
 
     feature: str
@@ -348,6 +234,26 @@ class UnivariateTest:
 
 
 @dataclass(frozen=True)
+class MixedTest:
+    """One feature against the target in a linear mixed model with random intercepts.
+
+    `effect` is the difference between the highest and the first class in standard deviations of
+    the rank-normalized feature, with a Wald interval; `p_value` is of the Wald test of all class
+    terms. `variance_share` is the share of the variance between the random groups.
+    """
+
+    feature: str
+    effect: Interval
+    p_value: float
+    q_value: float
+    variance_share: float
+    n: int
+    n_groups: int
+    n_tests: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class Settings:
     """The choices that make the result reproducible."""
 
@@ -355,18 +261,23 @@ class Settings:
     n_splits: int
     n_permutations: int
     n_bootstrap: int
+    n_refits: int
     n_top: int
     groups: str | None
+    site: str | None
+    folds: str | None
     covariates: tuple[str, ...]
     models: tuple[str, ...]
+    min_icc: float | None = None
 
 
 @dataclass(frozen=True)
 class ImportanceResult:
     """Everything an importance report shows.
 
-    `importances` is None when no model beats chance, and `reason` then says so. `notes` are what a
-    reader must know before trusting the numbers.
+    `importances` is None when no model beats chance, and `reason` then says so. `mixed` is empty
+    where every patient has one row and no site is named; `mixed_model` says what was fitted.
+    `notes` are what a reader must know before trusting the numbers.
     """
 
     target: TargetSummary
@@ -377,6 +288,8 @@ class ImportanceResult:
     importances: Importances | None
     reason: str
     univariate: tuple[UnivariateTest, ...]
+    mixed: tuple[MixedTest, ...]
+    mixed_model: str
     settings: Settings
     notes: tuple[str, ...]
 

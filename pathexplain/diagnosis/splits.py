@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Fold", "check_folds", "make_folds"]
+__all__ = ["Fold", "check_folds", "folds_named", "make_folds"]
 
 
 @dataclass(frozen=True)
@@ -98,13 +98,43 @@ def check_folds(folds: Sequence[Fold], patients: Sequence[str]) -> None:
         held_out |= test
 
 
+def folds_named(names: NDArray[np.str_], codes: NDArray[np.int64]) -> tuple[Fold, ...]:
+    """Return the folds that a column assigns, in the order of their names.
+
+    Parameters
+    ----------
+    names : (n,) str, the fold in which each row is held out
+    codes : (n,) int64, class of each row
+
+    Raises
+    ------
+    CohortError
+        When there is one fold only, or when the rest of a fold lacks a class to train on.
+
+    Examples
+    --------
+    >>> folds = folds_named(np.array(["a", "b"] * 6), np.repeat([0, 1], 6))
+    >>> [fold.test.tolist() for fold in folds]
+    [[0, 2, 4, 6, 8, 10], [1, 3, 5, 7, 9, 11]]
+    """
+    levels = np.unique(names)
+    if len(levels) == 1:
+        message = f"all rows are in fold {levels[0]!r}; cross-validation needs at least 2"
+        raise CohortError(message)
+    rows = np.arange(len(names))
+    folds = tuple(Fold(rows[names != level], rows[names == level]) for level in levels)
+    for fold in folds:
+        _check_training_classes(fold, codes, names)
+    return folds
+
+
 def _check_training_classes(fold: Fold, codes: NDArray[np.int64], groups: NDArray[np.str_]) -> None:
     """Raise when the groups held out take nearly all of a class with them."""
     counts = np.bincount(codes[fold.train], minlength=int(codes.max()) + 1)
     if counts.min() < INNER_SPLITS:
         held_out = ", ".join(sorted(set(groups[fold.test].tolist())))
         message = (
-            f"holding out the groups {held_out} leaves only {counts.min()} patients of a class to "
-            "train on; merge groups or leave out the groups option"
+            f"holding out {held_out} leaves only {counts.min()} rows of a class to train on; "
+            "merge groups, or leave out the option that keeps them whole"
         )
         raise CohortError(message)

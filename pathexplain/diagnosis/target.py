@@ -7,19 +7,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from pathexplain.errors import CohortError
+from pathexplain.errors import CohortError, ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["BINARY", "INNER_SPLITS", "Target", "check_class_sizes", "find_column", "parse_target"]
+__all__ = ["BINARY", "INNER_SPLITS", "Kind", "Target"]
+__all__ += ["check_class_sizes", "find_column", "parse_target"]
+
+Kind = Literal["binary", "nominal", "ordinal"]
+"""Two classes; more without an order; more with one."""
 
 BINARY = 2
 """Number of classes with one positive class."""
@@ -38,11 +42,21 @@ class Target:
     ----------
     codes : (n,) int64
         Index into `classes`; -1 where the value is missing.
+    is_ordered : bool
+        Whether the order of `classes` was given, so that three or more are ordinal.
     """
 
     column: str
     classes: tuple[str, ...]
     codes: NDArray[np.int64]
+    is_ordered: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        """How the classes are told apart."""
+        if len(self.classes) == BINARY:
+            return "binary"
+        return "ordinal" if self.is_ordered else "nominal"
 
     @property
     def positive(self) -> str | None:
@@ -67,21 +81,25 @@ def find_column(table: pd.DataFrame, column: str, *, role: str) -> pd.Series[Any
     raise CohortError(message)
 
 
-def parse_target(values: pd.Series[Any], *, column: str) -> Target:
+def parse_target(values: pd.Series[Any], *, column: str, order: Sequence[str] = ()) -> Target:
     """Turn a clinical column into class codes.
 
     Classes keep the order of a categorical column; numbers and booleans are sorted by value, text
-    by name. With two classes the last one is the positive class.
+    by name. With two classes the last one is the positive class. With `order`, or an ordered
+    categorical column, three or more classes are ordinal.
 
     Parameters
     ----------
     values : (n,) series of text, booleans, whole numbers or categories
     column : name of the column, for messages
+    order : classes from low to high; empty: as said above
 
     Raises
     ------
     CohortError
         When no value is known, when there is one class only, or when the column is continuous.
+    ConfigError
+        When `order` is not made of the column's classes, each once.
 
     Examples
     --------
@@ -93,7 +111,11 @@ def parse_target(values: pd.Series[Any], *, column: str) -> Target:
     if known.empty:
         message = f"target {column!r}: no patient has a value"
         raise CohortError(message)
-    if isinstance(values.dtype, pd.CategoricalDtype):
+    is_ordered = bool(order)
+    if order:
+        levels = _ordered_levels(known, order, column)
+    elif isinstance(values.dtype, pd.CategoricalDtype):
+        is_ordered = bool(values.dtype.ordered)
         present = set(known)
         levels = [level for level in values.cat.categories if level in present]
     else:
@@ -112,7 +134,20 @@ def parse_target(values: pd.Series[Any], *, column: str) -> Target:
         raise CohortError(message)
     position = {level: code for code, level in enumerate(levels)}
     codes = np.array([position.get(value, -1) for value in values], dtype=np.int64)
-    return Target(column=column, classes=tuple(_class_name(v) for v in levels), codes=codes)
+    classes = tuple(_class_name(v) for v in levels)
+    return Target(column=column, classes=classes, codes=codes, is_ordered=is_ordered)
+
+
+def _ordered_levels(known: pd.Series[Any], order: Sequence[str], column: str) -> list[Any]:
+    """Return the column's values in the order of the given names, which must be theirs."""
+    present = {_class_name(value): value for value in known.unique()}
+    if sorted(present) != sorted(order):
+        message = (
+            f"target {column!r}: the order {', '.join(order)} must name each of its classes once; "
+            f"they are {', '.join(sorted(present))}"
+        )
+        raise ConfigError(message)
+    return [present[name] for name in order]
 
 
 def check_class_sizes(counts: Sequence[int], target: Target, *, n_splits: int) -> None:

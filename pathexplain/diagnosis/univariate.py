@@ -1,6 +1,7 @@
 """Each feature against the target by ranks, with effect sizes, over the whole family.
 
-No model, no fold: these are descriptive tests of all patients, corrected for their number.
+No model, no fold: these are descriptive tests of all patients, corrected for their number. Where a
+patient has several rows the mean of its rows is tested here, and all rows in `mixed`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import false_discovery_control, kruskal, mannwhitneyu, norm, rankdata
+from scipy.stats import (
+    false_discovery_control,
+    kruskal,
+    mannwhitneyu,
+    norm,
+    rankdata,
+    spearmanr,
+)
 
 from pathexplain.diagnosis.result import Interval, UnivariateTest
 from pathexplain.diagnosis.target import BINARY
@@ -20,7 +28,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["cliffs_delta", "compare_classes"]
+    from pathexplain.diagnosis.target import Kind
+
+__all__ = ["cliffs_delta", "compare_classes", "patient_means", "spearman_interval"]
 
 Z95 = float(norm.ppf(0.975))
 MIN_PER_CLASS = 2
@@ -74,10 +84,11 @@ def compare_classes(
     *,
     features: Sequence[str],
     units: Sequence[str],
+    kind: Kind | None = None,
     n_bootstrap: int = 200,
     seed: int = 0,
 ) -> tuple[UnivariateTest, ...]:
-    """Test every feature: Mann-Whitney for two classes, Kruskal-Wallis for more.
+    """Test every feature: Mann-Whitney for two classes, Kruskal-Wallis or Spearman for more.
 
     Missing values are left out feature by feature, so `n` differs. Benjamini and Hochberg's
     q-values (1995, 10.1111/j.2517-6161.1995.tb02031.x) are over all tests that could be made.
@@ -87,6 +98,7 @@ def compare_classes(
     values : (n, p) float64, NaN where undefined
     codes : (n,) int64
     features, units : p names each
+    kind : ``ordinal`` for ordered classes; by default as their number says
     n_bootstrap : resamples for the interval of epsilon squared (more than two classes)
     seed : of the resamples
 
@@ -99,22 +111,23 @@ def compare_classes(
     (1.0, 1, 'constant')
     """
     n_classes = int(codes.max()) + 1
-    is_binary = n_classes == BINARY
+    kind = kind or ("binary" if n_classes == BINARY else "nominal")
+    test, effect_name = _NAMES[kind]
     tests = []
     for i, feature in enumerate(features):
         known = ~np.isnan(values[:, i])
         x, y = values[known, i], codes[known]
         parts = [x[y == k] for k in range(n_classes)]
-        outcome = _test(x, parts, n_bootstrap=n_bootstrap, seed=seed)
+        outcome = _test(x, parts, kind, n_bootstrap=n_bootstrap, seed=seed)
         tests.append(
             UnivariateTest(
                 feature=feature,
                 unit=units[i],
-                test="Mann-Whitney" if is_binary else "Kruskal-Wallis",
+                test=test,
                 statistic=outcome.statistic,
                 p_value=outcome.p_value,
                 q_value=float("nan"),
-                effect_name="Cliff's delta" if is_binary else "epsilon squared",
+                effect_name=effect_name,
                 effect=outcome.effect,
                 n=len(x),
                 n_per_class=tuple(len(part) for part in parts),
@@ -128,8 +141,58 @@ def compare_classes(
     return _correct(tests)
 
 
+_NAMES: dict[Kind, tuple[str, str]] = {
+    "binary": ("Mann-Whitney", "Cliff's delta"),
+    "nominal": ("Kruskal-Wallis", "epsilon squared"),
+    "ordinal": ("Spearman", "Spearman's rho"),
+}
+
+
+def patient_means(
+    values: NDArray[np.float64], codes: NDArray[np.int64], patients: NDArray[np.str_]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return one row a patient and class, the mean of its known values, and its class.
+
+    Examples
+    --------
+    >>> x = np.array([[1.0], [3.0], [np.nan], [7.0]])
+    >>> patient_means(x, np.array([0, 0, 1, 1]), np.array(["a", "a", "b", "b"]))[0].ravel().tolist()
+    [2.0, 7.0]
+    """
+    keys = np.char.add(np.char.add(codes.astype(str), "|"), patients)
+    _, first, row_of = np.unique(keys, return_index=True, return_inverse=True)
+    is_known = ~np.isnan(values)
+    n_known, total = np.zeros((2, len(first), values.shape[1]))
+    np.add.at(n_known, row_of, is_known)
+    np.add.at(total, row_of, np.where(is_known, values, 0.0))
+    means = np.divide(total, n_known, out=np.full_like(total, np.nan), where=n_known > 0)
+    return means, codes[first]
+
+
+def spearman_interval(rho: float, n: int) -> Interval:
+    """Return Spearman's rho with its 95 % interval (Bonett 2000, 10.1007/BF02294183).
+
+    Examples
+    --------
+    >>> found = spearman_interval(0.5, 50)
+    >>> round(found.low, 3), round(found.high, 3)
+    (0.237, 0.695)
+    """
+    least = 4
+    if n < least or abs(rho) >= 1:
+        return Interval(rho, float("nan"), float("nan"))
+    half = Z95 * np.sqrt((1 + rho**2 / 2) / (n - 3))
+    center = np.arctanh(rho)
+    return Interval(rho, float(np.tanh(center - half)), float(np.tanh(center + half)))
+
+
 def _test(
-    x: NDArray[np.float64], parts: list[NDArray[np.float64]], *, n_bootstrap: int, seed: int
+    x: NDArray[np.float64],
+    parts: list[NDArray[np.float64]],
+    kind: Kind,
+    *,
+    n_bootstrap: int,
+    seed: int,
 ) -> _Outcome:
     """Make one test, or say why it cannot be made."""
     nothing = Interval(float("nan"), float("nan"), float("nan"))
@@ -139,9 +202,13 @@ def _test(
         return _Outcome(float("nan"), float("nan"), nothing, reason)
     if x.min() == x.max():
         return _Outcome(float("nan"), float("nan"), nothing, "constant")
-    if len(parts) == BINARY:
+    if kind == "binary":
         u, p_value = mannwhitneyu(parts[1], parts[0])
         return _Outcome(float(u), float(p_value), cliffs_delta(*parts), "")
+    if kind == "ordinal":
+        steps = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+        rho, p_value = spearmanr(np.concatenate(parts), steps)
+        return _Outcome(float(rho), float(p_value), spearman_interval(float(rho), len(x)), "")
     h, p_value = kruskal(*parts)
     return _Outcome(float(h), float(p_value), _epsilon(parts, n_bootstrap, seed), "")
 
