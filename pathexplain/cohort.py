@@ -33,7 +33,7 @@ CLINICAL_WORDS = frozenset(
     "years day month year date age sex gender race ethnicity stage grade pt pn pm tnm node nodes "
     "lymphnodes er pr her2 diagnosis label label2 class outcome response treatment therapy arm "
     "site center centre hospital batch cohort split fold slide slides slide_id cancer subtype "
-    "histology size_cm subject case tissue_area".split()
+    "histology size_cm subject case patient patients image sample tissue_area".split()
 )
 """Words that mark a numeric column of a plain CSV as clinical, not as a feature."""
 
@@ -49,6 +49,7 @@ def read_cohort(
     *,
     clinical: str | Path | pd.DataFrame | None = None,
     patient: str = "patient_id",
+    sample: str | None = None,
     clinical_columns: Sequence[str] | None = None,
 ) -> anndata.AnnData:
     r"""Read a patient table, and join clinical columns to it.
@@ -59,9 +60,12 @@ def read_cohort(
         Run folder of `extract`, an ``.h5ad`` file with one row a patient, or a ``.csv`` file.
     clinical : path or DataFrame, optional
         CSV file (or table) with one row a patient, and a column named `patient`. Only patients in
-        both tables are kept; who is lost is reported.
+        both tables are kept; who is lost is reported. A table of slides (``slides.h5ad`` of a run,
+        or a CSV with `sample`) is joined by its own column `patient`.
     patient : str
         Column with the patient's id, in the CSV files.
+    sample : str, optional
+        For a plain CSV with several rows a patient: the column that names the rows.
     clinical_columns : sequence of str, optional
         For a plain CSV: the columns that are not features. Default: columns that are not numeric,
         and numeric ones with a word such as "time", "event", "age" or "stage" in their name
@@ -93,12 +97,12 @@ def read_cohort(
     """
     source = Path(path)
     if source.suffix.lower() == ".csv":
-        cohort = _from_csv(source, patient, clinical_columns)
+        cohort = _from_csv(source, sample or patient, clinical_columns, patient=patient)
     else:
         cohort = _from_h5ad(source / COHORT_FILE if source.is_dir() else source)
     _check_table(cohort, source)
     if clinical is not None:
-        cohort = _join(cohort, _clinical_table(clinical, patient), source)
+        cohort = _join(cohort, _clinical_table(clinical, patient), source, patient)
     about = dict(cohort.uns.get("pathexplain", {}))
     about["flow"] = {**_plain_flow(about.get("flow", {})), "n_patients": cohort.n_obs}
     cohort.uns["pathexplain"] = about
@@ -145,11 +149,13 @@ def _complete(table: anndata.AnnData) -> None:
             table.obs[column] = table.obs[column].astype(object)
 
 
-def _from_csv(path: Path, patient: str, clinical_columns: Sequence[str] | None) -> anndata.AnnData:
-    """Read a plain CSV: numeric columns that are not clinical are features."""
+def _from_csv(
+    path: Path, row: str, clinical_columns: Sequence[str] | None, *, patient: str
+) -> anndata.AnnData:
+    """Read a plain CSV: numeric columns that are not clinical are features; `row` names rows."""
     import anndata
 
-    table = _read_csv(path, patient)
+    table = _read_csv(path, row, text=patient)
     chosen = _clinical_names(table, clinical_columns, path)
     features = [column for column in table.columns if column not in chosen]
     text = [column for column in features if not pd.api.types.is_numeric_dtype(table[column])]
@@ -172,10 +178,10 @@ def _from_csv(path: Path, patient: str, clinical_columns: Sequence[str] | None) 
     return cohort
 
 
-def _read_csv(path: Path, patient: str) -> pd.DataFrame:
-    """Table indexed by patient id (text), each patient once."""
+def _read_csv(path: Path, patient: str, *, text: str = "") -> pd.DataFrame:
+    """Table indexed by patient id (text), each patient once; the column `text` is text too."""
     try:
-        table = pd.read_csv(path, dtype={patient: str})
+        table = pd.read_csv(path, dtype={patient: str, text: str} if text else {patient: str})
     except (OSError, ValueError) as error:
         message = f"{path} cannot be read: {error}"
         raise CohortError(message, path=str(path)) from error
@@ -283,17 +289,21 @@ def _clinical_table(clinical: str | Path | pd.DataFrame, patient: str) -> pd.Dat
     return _read_csv(Path(clinical), patient)
 
 
-def _join(cohort: anndata.AnnData, clinical: pd.DataFrame, source: Path) -> anndata.AnnData:
+def _join(
+    cohort: anndata.AnnData, clinical: pd.DataFrame, source: Path, patient: str
+) -> anndata.AnnData:
     """Keep patients of both tables; say who is lost on either side."""
-    ours, theirs = list(cohort.obs_names), list(clinical.index)
-    both = [name for name in ours if name in clinical.index]
+    named = cohort.obs.get(patient, cohort.obs_names)
+    ours, theirs = [str(name) for name in named], list(clinical.index)
+    is_kept = np.isin(ours, theirs)
+    both = [name for name, kept in zip(ours, is_kept, strict=True) if kept]
     if not both:
         message = (
             f"no patient of {source} is in the clinical table; ids here: "
             f"{', '.join(ours[:EXAMPLES])}; ids there: {', '.join(theirs[:EXAMPLES])}"
         )
         raise CohortError(message, path=str(source))
-    kept = cohort[both].copy()
+    kept = cohort[is_kept].copy()
     for column in clinical.columns:
         if column in kept.var_names:
             message = f"clinical column {column!r} has the name of a feature; rename it"
@@ -303,7 +313,9 @@ def _join(cohort: anndata.AnnData, clinical: pd.DataFrame, source: Path) -> annd
     known = set(ours)
     about["flow"] = {
         **about.get("flow", {}),
-        "patients_without_clinical": [name for name in ours if name not in clinical.index],
+        "patients_without_clinical": list(
+            dict.fromkeys(name for name in ours if name not in clinical.index)
+        ),
         "clinical_without_features": [name for name in theirs if name not in known],
     }
     kept.uns["pathexplain"] = about

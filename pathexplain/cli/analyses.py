@@ -6,11 +6,11 @@ Heavy imports stay inside the functions, so that `--help` needs none of them.
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - cyclopts reads the annotations
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from pathexplain.cli.output import note, say
+from pathexplain.cli.output import Bars, note, say
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -27,33 +27,57 @@ def importance(  # noqa: PLR0913 - one parameter an option
     *,
     target: Column,
     groups: str | None = None,
+    site: str | None = None,
+    folds: str | None = None,
     covariates: Names = (),
+    order: Names = (),
     clinical: Path | None = None,
     clinical_columns: Names = (),
     patient: str = "patient_id",
+    sample: str | None = None,
     out: Path | None = None,
+    jobs: int = 1,
+    splits: int = 5,
+    permutations: int = 59,
+    refits: int = 200,
     seed: int = 0,
 ) -> None:
-    """Ask which features a diagnosis rests on; write a report and its numbers.
+    """Ask which features a diagnosis rests on; write a report, its figures and its numbers.
 
     Parameters
     ----------
     cohort
-        Run folder, .h5ad, or CSV with one row a patient.
+        Run folder, .h5ad, or CSV: one row a patient, or with --groups one row a slide or image.
     target
         Clinical column to predict.
     groups
-        Clinical column, such as the site, whose values are kept together in a fold.
+        Clinical column that names the patient, where a patient has several rows.
+    site
+        Clinical column, such as the hospital, whose values are held out whole.
+    folds
+        Clinical column that says in which fold a row is held out. Default: folds are drawn.
     covariates
         Clinical columns to compare with; several with commas, or the option again.
+    order
+        Classes of the target from low to high, with commas: the target is then ordinal.
     clinical
         CSV with one row a patient, joined to the cohort.
     clinical_columns
         For a cohort in a CSV: its columns that are no features. Default: told by their names.
     patient
         Column that names the patient.
+    sample
+        For a cohort in a CSV with several rows a patient: the column that names the rows.
     out
         Folder of the report. Default: importance/ beside the cohort's table.
+    jobs
+        Processes; the numbers are the same for any.
+    splits
+        Outer folds.
+    permutations
+        Permutations of the labels that each model is compared with.
+    refits
+        Bootstraps of patients with a new fit, for the stability of ranks.
     seed
         Seed of folds, models and permutations.
     """
@@ -65,11 +89,19 @@ def importance(  # noqa: PLR0913 - one parameter an option
         cohort,
         clinical=clinical,
         patient=patient,
+        sample=sample,
         clinical_columns=names(clinical_columns) or None,
     )
     note_columns(table)
-    result = run(table, target=target, groups=groups, covariates=names(covariates), seed=seed)
-    show_paths(write_report(result, report_folder(out, cohort, "importance"), run=cohort))
+    folder = report_folder(out, cohort, "importance")
+    options: dict[str, Any] = {"covariates": names(covariates), "order": names(order)}
+    options |= {"n_splits": splits, "n_permutations": permutations, "n_refits": refits}
+    options |= {"groups": groups, "site": site, "folds": folds, "seed": seed}
+    with Bars() as bars:
+        result = run(
+            table, target=target, jobs=jobs, progress=bars.stage, checkpoint=folder, **options
+        )
+    show_paths(write_report(result, folder, run=cohort))
 
 
 def note_columns(table: AnnData) -> None:

@@ -234,7 +234,7 @@ def _refuse_repeated(samples: NDArray[np.str_], clinical: pd.DataFrame, groups: 
             first = str(repeated.iloc[0])
             n = int((repeated == repeated.iloc[0]).sum())
             message = (
-                f"patient {first!r} has {n} rows in the cohort ({label}) and could be in two folds; "
+                f"patient {first!r} has {n} rows in the cohort ({label}), so maybe two folds; "
                 "aggregate to one row a patient, or name the rows apart and say with groups "
                 "(--groups) which column holds the patient"
             )

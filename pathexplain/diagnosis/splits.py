@@ -117,7 +117,7 @@ def folds_named(names: NDArray[np.str_], codes: NDArray[np.int64]) -> tuple[Fold
     >>> [fold.test.tolist() for fold in folds]
     [[0, 2, 4, 6, 8, 10], [1, 3, 5, 7, 9, 11]]
     """
-    levels = np.unique(names)
+    levels = np.unique(names).tolist()
     if len(levels) == 1:
         message = f"all rows are in fold {levels[0]!r}; cross-validation needs at least 2"
         raise CohortError(message)

@@ -8,21 +8,24 @@ from sklearn.metrics import (
     average_precision_score,
     balanced_accuracy_score,
     brier_score_loss,
+    cohen_kappa_score,
     roc_auc_score,
 )
 
-from pathexplain.diagnosis.crossval import CrossValidated, ratio_scores
+from pathexplain.diagnosis.crossval import CrossValidated
 from pathexplain.diagnosis.evaluate import (
     auprc,
     auroc,
     balanced_accuracy,
     brier,
     calibration_curves,
-    resampling_weights,
+    quadratic_kappa,
     roc_curves,
     score_model,
 )
 from pathexplain.diagnosis.models import MODELS
+from pathexplain.diagnosis.outputs import questions_of
+from pathexplain.diagnosis.draws import draw_counts, permute_labels, resampling_weights
 
 
 @pytest.fixture
@@ -35,8 +38,9 @@ def binary():
 
 def run_of(probabilities, codes):
     shares = np.bincount(codes) / len(codes)
+    asked = questions_of(["no", "yes"], "binary")
     return CrossValidated(
-        MODELS["elastic_net"], (), probabilities, np.tile(shares, (len(codes), 1))
+        MODELS["elastic_net"], asked, (), probabilities, np.tile(shares, (len(codes), 1))
     )
 
 
@@ -71,7 +75,7 @@ def test_a_weight_of_two_is_a_patient_twice(score, binary):
 def test_blind_model_has_half_auroc_although_folds_differ():
     priors = np.repeat([[0.6, 0.4], [0.5, 0.5]], 10, axis=0)
     codes = np.array([0, 1] * 10)
-    scores = ratio_scores(priors, priors)
+    scores = questions_of(["no", "yes"], "nominal").scores(priors, priors)
     assert auroc(scores, codes, np.ones((1, 20)))[0] == 0.5
 
 
@@ -84,7 +88,8 @@ def test_resamples_keep_the_classes():
 def test_interval_contains_the_score_and_chance_is_stated(binary):
     p, codes = binary
     weights = resampling_weights(codes, n_bootstrap=200, seed=0)
-    metrics = {m.name: m for m in score_model(run_of(p, codes), codes, weights)}
+    scored = score_model(run_of(p, codes), codes, np.ones(60), weights, n=60)
+    metrics = {m.name: m for m in scored}
     for metric in metrics.values():
         assert metric.interval.low <= metric.interval.value <= metric.interval.high
     share = codes.mean()
@@ -107,7 +112,7 @@ def test_bootstrap_interval_is_near_the_closed_form_error(binary):
 
 def test_roc_curve_integrates_to_its_auroc(binary):
     p, codes = binary
-    (curve,) = roc_curves(run_of(p, codes), codes, ("no", "yes"))
+    (curve,) = roc_curves(run_of(p, codes), codes, np.ones(60))
     area = np.trapezoid(curve.true_positive_rate, curve.false_positive_rate)
     assert curve.class_name == "yes"
     assert area == pytest.approx(curve.auroc)
@@ -115,7 +120,60 @@ def test_roc_curve_integrates_to_its_auroc(binary):
 
 def test_calibration_bins_hold_every_patient_once(binary):
     p, codes = binary
-    (curve,) = calibration_curves(run_of(p, codes), codes, ("no", "yes"))
+    patients = np.arange(60).astype(str)
+    (curve,) = calibration_curves(run_of(p, codes), codes, np.ones(60), patients)
     assert sum(point.n for point in curve.points) == len(codes)
     total = sum(point.n * point.observed.value for point in curve.points)
     assert total == pytest.approx(codes.sum())
+
+
+def test_quadratic_kappa_equals_scikit_learn():
+    rng = np.random.default_rng(6)
+    codes = rng.integers(0, 4, 80)
+    scores = rng.random((80, 4)) + np.eye(4)[codes] * 0.5
+    expected = cohen_kappa_score(codes, scores.argmax(axis=1), weights="quadratic")
+    assert quadratic_kappa(scores, codes, np.ones((1, 80)))[0] == pytest.approx(expected)
+
+
+def test_draws_take_patients_whole():
+    patients = np.array(["a", "a", "b", "c", "c", "c"])
+    strata = np.array(["0", "0", "0", "1", "1", "1"])
+    counts = draw_counts(patients, strata, n_draws=40, seed=0)
+    assert (counts[:, 0] == counts[:, 1]).all()
+    assert (counts[:, 3] == counts[:, 5]).all()
+    assert (counts[:, 3] == 1).all()
+    assert (counts[:, 0] + counts[:, 2] == 2).all()
+
+
+def test_weights_of_rows_make_each_patient_count_once():
+    """Two identical rows of half weight are one row."""
+    rng = np.random.default_rng(2)
+    codes = np.repeat([0, 1], 20)
+    p = np.clip(0.3 * codes + 0.7 * rng.random(40), 0.01, 0.99)
+    p = np.column_stack([1 - p, p])
+    once = np.ones((1, 40))
+    twice = np.repeat(np.arange(40), np.where(np.arange(40) % 3 == 0, 2, 1))
+    halves = 1 / np.bincount(twice)[twice]
+    for score in (auroc, auprc, brier):
+        again = score(p[twice], codes[twice], halves[None])[0]
+        assert score(p, codes, once)[0] == pytest.approx(again)
+
+
+def test_dealt_labels_keep_patients_of_one_class_whole():
+    patients = np.repeat([f"p{i}" for i in range(9)], [3, 1, 2] * 3)
+    codes = (patients < "p4").astype(np.int64)
+    dealt = permute_labels(codes, patients, np.random.default_rng(1))
+    by_patient = [set(dealt[patients == name]) for name in np.unique(patients)]
+    assert all(len(found) == 1 for found in by_patient)
+    assert sum(1 in found for found in by_patient) == 4
+    assert (dealt != codes).any()
+
+
+def test_dealt_labels_keep_their_numbers_where_patients_have_both_classes():
+    patients = np.repeat([f"p{i}" for i in range(10)], 3)
+    codes = np.where(np.arange(30) < 15, 0, 1)
+    codes[1] = 1
+    dealt = permute_labels(codes, patients, np.random.default_rng(2))
+    assert dealt.sum() == codes.sum()
+    is_mixed = [len(set(dealt[patients == name])) == 2 for name in np.unique(patients)]
+    assert sum(is_mixed) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pathexplain.diagnosis.splits import Fold, check_folds, make_folds
+from pathexplain.diagnosis.splits import Fold, check_folds, folds_named, make_folds
 from pathexplain.errors import CohortError
 
 
@@ -44,5 +44,14 @@ def test_too_few_groups_are_refused():
 def test_site_that_holds_a_whole_class_is_refused():
     codes = np.array([0] * 20 + [1] * 10)
     sites = np.array(["a"] * 10 + ["b"] * 10 + ["c"] * 10)
-    with pytest.raises(CohortError, match="leaves only 0 patients of a class"):
+    with pytest.raises(CohortError, match="leaves only 0 rows of a class"):
         make_folds(codes, groups=sites, n_splits=3)
+
+
+def test_named_folds_are_taken_as_they_are():
+    names = np.repeat(["test", "train"], [8, 12])
+    first, second = folds_named(names, np.tile([0, 1], 10))
+    np.testing.assert_array_equal(first.test, np.arange(8))
+    np.testing.assert_array_equal(second.test, first.train)
+    with pytest.raises(CohortError, match="all rows are in fold 'x'"):
+        folds_named(np.full(20, "x"), np.tile([0, 1], 10))

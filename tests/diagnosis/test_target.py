@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from pathexplain.diagnosis.inputs import read_inputs
+from pathexplain.diagnosis.inputs import Columns, read_inputs
 from pathexplain.diagnosis.target import Target, check_class_sizes, parse_target
 from pathexplain.errors import CohortError
 
@@ -21,8 +21,7 @@ def cohort(n: int = 24, **columns: object) -> AnnData:
 
 
 def read(table: AnnData, **options: object):
-    settings = {"target": "dx", "groups": None, "covariates": (), "n_splits": 3, **options}
-    return read_inputs(table, **settings)
+    return read_inputs(table, Columns(**{"target": "dx", **options}), n_splits=3)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +69,7 @@ def test_lost_patients_are_counted_with_the_first_reason():
     table.obs.loc["P03", "dx"] = None
     table.obs.loc["P05", "site"] = None
     table.X[7] = np.nan
-    inputs = read(table, groups="site")
+    inputs = read(table, site="site")
     found = {item.reason: item.patients for item in inputs.target.lost}
     assert found == {
         "no value in 'dx'": ("P03",),
@@ -95,7 +94,7 @@ def test_repeated_patient_is_refused():
 
 def test_target_as_covariate_is_refused():
     with pytest.raises(CohortError, match="is the target and cannot also be"):
-        read(cohort(), covariates=["dx"])
+        read(cohort(), covariates=("dx",))
 
 
 def test_constant_and_infinite_features_are_refused():
@@ -111,7 +110,7 @@ def test_constant_and_infinite_features_are_refused():
 def test_covariates_become_numbers_and_keep_gaps():
     table = cohort(age=np.arange(24.0), grade=["1", "2", "3"] * 8)
     table.obs.loc["P01", "grade"] = None
-    inputs = read(table, covariates=["age", "grade"])
+    inputs = read(table, covariates=("age", "grade"))
     assert inputs.clinical_names == ("age", "grade=2", "grade=3")
     np.testing.assert_array_equal(inputs.clinical[2], [2.0, 0.0, 1.0])
     np.testing.assert_array_equal(inputs.clinical[1], [1.0, np.nan, np.nan])
@@ -120,4 +119,4 @@ def test_covariates_become_numbers_and_keep_gaps():
 def test_identifier_as_covariate_is_refused():
     table = cohort(code=[f"c{i}" for i in range(24)])
     with pytest.raises(CohortError, match="24 categories"):
-        read(table, covariates=["code"])
+        read(table, covariates=("code",))
