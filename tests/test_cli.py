@@ -431,12 +431,23 @@ def test_the_analyses_hand_over_their_options(
     monkeypatch.setattr("pathexplain.prognosis.survival", note_call("survival"))
     monkeypatch.setattr("pathexplain.report.write_report", write_report)
     columns = ["--clinical-columns", "diagnosis,time_months,event,nucleus.shape.area_um2.mean"]
-    words = ["importance", str(table), "--target", "diagnosis", "--groups", "site", "--seed", "3"]
+    words = ["importance", str(table), "--target", "diagnosis", "--groups", "who", "--seed", "3"]
+    words += ["--order", "G1,G2", "--site", "s", "--jobs", "2"]
     assert main([*words, "--covariates", "a, b", "--covariates", "c", *columns]) == 0
-    assert made["importance"] == {
+    given = made["importance"]
+    assert given.pop("progress").__name__ == "stage"
+    assert given == {
         "target": "diagnosis",
-        "groups": "site",
+        "groups": "who",
+        "site": "s",
+        "folds": None,
         "covariates": ("a", "b", "c"),
+        "order": ("G1", "G2"),
+        "n_splits": 5,
+        "n_permutations": 59,
+        "n_refits": 200,
+        "jobs": 2,
+        "checkpoint": table.parent / "importance",
         "seed": 3,
     }
     shown = capsys.readouterr()

@@ -167,3 +167,18 @@ def test_wisconsin_prognostic_table():
     assert cohort.shape == (198, 30)
     assert int(cohort.obs["event"].sum()) == 47
     assert set(cohort.obs.columns) == {"event", "time_months", "tumor_size_cm", "positive_nodes"}
+
+
+def test_several_rows_a_patient_are_named_by_their_own_column(tmp_path: Path) -> None:
+    """Images of a patient: joined with clinical data by the patient, who stays a text."""
+    images = tmp_path / "images.csv"
+    images.write_text("image,patient,area_um2\na,07,1\nb,07,2\nc,9,3\n", encoding="utf-8")
+    clinical = tmp_path / "clinical.csv"
+    clinical.write_text("patient,dx\n07,benign\n", encoding="utf-8")
+    cohort = read_cohort(images, patient="patient", sample="image")
+    assert list(cohort.obs_names) == ["a", "b", "c"]
+    assert cohort.obs["patient"].tolist() == ["07", "07", "9"]
+    assert list(cohort.var_names) == ["area_um2"]
+    joined = read_cohort(images, patient="patient", sample="image", clinical=clinical)
+    assert joined.obs["dx"].tolist() == ["benign", "benign"]
+    assert joined.uns["pathexplain"]["flow"]["patients_without_clinical"] == ["9"]

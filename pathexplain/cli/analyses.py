@@ -40,6 +40,7 @@ def importance(  # noqa: PLR0913 - one parameter an option
     splits: int = 5,
     permutations: int = 59,
     refits: int = 200,
+    figures: bool = False,
     seed: int = 0,
 ) -> None:
     """Ask which features a diagnosis rests on; write a report, its figures and its numbers.
@@ -78,12 +79,14 @@ def importance(  # noqa: PLR0913 - one parameter an option
         Permutations of the labels that each model is compared with.
     refits
         Bootstraps of patients with a new fit, for the stability of ranks.
+    figures
+        Also write every figure as SVG and PNG, to figures/ in the folder of the report.
     seed
         Seed of folds, models and permutations.
     """
     from pathexplain.cohort import read_cohort
     from pathexplain.diagnosis import importance as run
-    from pathexplain.report import write_report
+    from pathexplain.report import importance_figures, write_figures, write_report
 
     table = read_cohort(
         cohort,
@@ -101,6 +104,8 @@ def importance(  # noqa: PLR0913 - one parameter an option
         result = run(
             table, target=target, jobs=jobs, progress=bars.stage, checkpoint=folder, **options
         )
+    if figures:
+        write_figures(importance_figures(result), folder / "figures")
     show_paths(write_report(result, folder, run=cohort))
 
 

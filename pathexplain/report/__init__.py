@@ -5,8 +5,16 @@ Not for computing: reports render frozen results, nothing else.
 
 from __future__ import annotations
 
+from pathexplain.report.figures import write_figures
 from pathexplain.report.importance import importance_html
+from pathexplain.report.importance_figures import importance_figures
 from pathexplain.report.survival import survival_html
 from pathexplain.report.writing import write_report
 
-__all__ = ["importance_html", "survival_html", "write_report"]
+__all__ = [
+    "importance_figures",
+    "importance_html",
+    "survival_html",
+    "write_figures",
+    "write_report",
+]

@@ -7,31 +7,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pathexplain.report import importance_plots, plots
-from pathexplain.report.figures import figure_markup
-from pathexplain.report.page import Fact, Page, Section, render, render_page
-from pathexplain.report.wording import (
-    DASH,
-    format_interval,
-    format_number,
-    format_p,
-    join_words,
-    readable_feature,
+from pathexplain.report.importance_figures import (
+    MAX_DOSES,
+    MAX_ROWS,
+    best_model,
+    importance_figures,
 )
+from pathexplain.report.page import Fact, Page, Section, render, render_page
+from pathexplain.report.wording import DASH, format_interval, format_p, join_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from markupsafe import Markup
 
-    from pathexplain.diagnosis.result import (
-        CalibrationCurve,
-        DoseCurve,
-        ImportanceResult,
-        Metric,
-        ModelImportance,
-        ModelResult,
-    )
+    from pathexplain.diagnosis.result import ImportanceResult, Metric, ModelImportance
+    from pathexplain.report.figures import NamedFigure
 
 __all__ = [
     "best_model",
@@ -41,8 +32,6 @@ __all__ = [
     "top_features",
 ]
 
-_MAX_ROWS = 12
-_MAX_DOSES = 4
 _FOUND_Q = 0.05  # the usual false discovery rate; only colors rows, the q-values are printed
 
 
@@ -66,7 +55,7 @@ def importance_html(result: ImportanceResult, *, extra: Iterable[Section] = ()) 
         kind="Importance",
         title=f"What does {target.column} rest on?",
         lead=(
-            f"{target.n_features} features of {target.n_patients} patients, asked to tell "
+            f"{target.n_features} features of {_patients(result)}, asked to tell "
             f"{join_words([f'{c} ({n})' for c, n in _classes(result)])} apart on patients that "
             "the model has not seen."
         ),
@@ -76,11 +65,6 @@ def importance_html(result: ImportanceResult, *, extra: Iterable[Section] = ()) 
         provenance=_settings(result),
     )
     return render_page(page)
-
-
-def best_model(result: ImportanceResult) -> ModelResult | None:
-    """Return the model whose held-out AUROC is highest, None when there is no model."""
-    return max(result.models, key=lambda model: model.metric("auroc").interval.value, default=None)
 
 
 def top_features(result: ImportanceResult, *, n: int) -> tuple[str, ...]:
@@ -115,18 +99,29 @@ def importance_facts(result: ImportanceResult) -> list[Fact]:
     facts += [
         Fact("Patients", str(target.n_patients), f"{lost} more could not be used" if lost else ""),
         Fact("Classes", " : ".join(str(n) for n in target.counts), " : ".join(target.classes)),
-        Fact("Features tested", str(target.n_features), f"in {len(result.clusters)} clusters"),
+        Fact("Features tested", str(target.n_features), _feature_note(result)),
     ]
     return facts
 
 
+def _feature_note(result: ImportanceResult) -> str:
+    """Say in how many clusters the features are, and how many were left out before."""
+    dropped = sum(one.n for one in result.target.dropped)
+    left = f"; {dropped} more left out before" if dropped else ""
+    return f"in {len(result.clusters)} clusters{left}"
+
+
 def importance_sections(result: ImportanceResult, *, prefix: str = "importance") -> list[Section]:
     """Build the sections of an importance result; `prefix` keeps ids unique on a shared page."""
+    figures = importance_figures(result)
+    performance = [one for one in figures if one.name.startswith("held-out-")]
     return [
         Section(
-            "How well it works on unseen patients", f"{prefix}-held-out", _held_out(result, prefix)
+            "How well it works on unseen patients",
+            f"{prefix}-held-out",
+            _held_out(result, performance, prefix),
         ),
-        Section("What the models rest on", f"{prefix}-rest", _rest(result, prefix)),
+        Section("What the models rest on", f"{prefix}-rest", _rest(result, figures, prefix)),
         Section("One feature at a time", f"{prefix}-univariate", _univariate(result)),
         Section(
             "Patients and folds",
@@ -136,87 +131,32 @@ def importance_sections(result: ImportanceResult, *, prefix: str = "importance")
     ]
 
 
-def _held_out(result: ImportanceResult, prefix: str) -> Markup:
-    """Scores of all models, ROC and calibration of the best, gain over covariates."""
-    best = best_model(result)
-    figures = []
-    if best is not None:
-        figures.append((_roc_figure(best, prefix), "Receiver operating curve"))
-        figures.extend(_calibration_figures(best.calibration, prefix))
+def _held_out(result: ImportanceResult, figures: Sequence[NamedFigure], prefix: str) -> Markup:
+    """Scores of all models, ROC, calibration and null of the best, gain over covariates."""
     names = [metric.label for metric in result.models[0].metrics] if result.models else []
     return render(
         "importance_held_out.html",
         result=result,
-        best=best,
+        best=best_model(result),
         names=names,
-        figures=figures,
+        figures=[(one.markup(prefix), one.caption) for one in figures],
         cell=_metric_cell,
     )
 
 
-def _roc_figure(best: ModelResult, prefix: str) -> Markup:
-    """Receiver operating curves of the best model."""
-    curves = [
-        plots.Curve(
-            f"{curve.class_name}: {format_number(curve.auroc, digits=2)}",
-            curve.false_positive_rate,
-            curve.true_positive_rate,
-            (),
-            (),
-        )
-        for curve in best.roc
-    ]
-    alt = "Receiver operating curve: " + join_words([curve.label for curve in curves])
-    return figure_markup(importance_plots.roc_plot(curves), alt=alt, name=f"{prefix}-roc")
-
-
-def _calibration_figures(
-    curves: Sequence[CalibrationCurve], prefix: str
-) -> list[tuple[Markup, str]]:
-    """Give one calibration plot a class, with its caption."""
-    return [
-        (
-            figure_markup(
-                importance_plots.calibration_plot(
-                    [
-                        (
-                            point.predicted,
-                            plots.Interval(
-                                "", point.observed.value, point.observed.low, point.observed.high
-                            ),
-                        )
-                        for point in curve.points
-                    ]
-                ),
-                alt=f"Calibration of {curve.class_name}: observed against predicted probability",
-                name=f"{prefix}-calibration-{i_curve}",
-            ),
-            _bin_sizes(curve),
-        )
-        for i_curve, curve in enumerate(curves)
-    ]
-
-
-def _bin_sizes(curve: CalibrationCurve) -> str:
-    """Caption of a calibration plot."""
-    sizes = sorted({point.n for point in curve.points})
-    patients = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-    return f"Calibration: {curve.class_name}, {len(curve.points)} bins of {patients} patients"
-
-
-def _rest(result: ImportanceResult, prefix: str) -> Markup:
+def _rest(result: ImportanceResult, figures: Sequence[NamedFigure], prefix: str) -> Markup:
     """Clusters, features, directions and doses of each explained model, and their agreement."""
+    drawn = {one.name: one.markup(prefix) for one in figures}
     blocks = [
         {
             "model": model,
-            "clusters": _cluster_figure(model, f"{prefix}-{model.name}"),
-            "swarm": _swarm_figure(model, f"{prefix}-{model.name}"),
+            "clusters": drawn[f"{model.name}-clusters"],
+            "swarm": drawn.get(f"{model.name}-swarm"),
             "doses": [
-                _dose_figure(dose, f"{prefix}-{model.name}-dose-{i_dose}")
-                for i_dose, dose in enumerate(model.doses[:_MAX_DOSES])
+                drawn[f"{model.name}-dose-{i}"] for i in range(min(MAX_DOSES, len(model.doses)))
             ],
-            "rows": sorted(model.clusters, key=lambda one: one.rank)[:_MAX_ROWS],
-            "features": sorted(model.features, key=lambda one: one.rank)[:_MAX_ROWS],
+            "rows": sorted(model.clusters, key=lambda one: one.rank)[:MAX_ROWS],
+            "features": sorted(model.features, key=lambda one: one.rank)[:MAX_ROWS],
         }
         for model in _explained(result)
     ]
@@ -234,63 +174,18 @@ def _explained(result: ImportanceResult) -> list[ModelImportance]:
     )
 
 
-def _cluster_figure(model: ModelImportance, name: str) -> Markup:
-    """Bars of the leading clusters."""
-    leading = sorted(model.clusters, key=lambda one: one.rank)[:_MAX_ROWS]
-    rows = [
-        plots.Interval(
-            _cluster_label(one.cluster, len(one.features)),
-            one.shap.value,
-            one.shap.low,
-            one.shap.high,
-        )
-        for one in leading
-    ]
-    label = f"mean |SHAP| on held-out patients ({model.output})"
-    alt = f"Importance of clusters, {model.label}: " + "; ".join(
-        f"{row.label} {format_number(row.value)}" for row in rows[:5]
-    )
-    return figure_markup(plots.bar_plot(rows, value_label=label), alt=alt, name=f"{name}-clusters")
-
-
-def _swarm_figure(model: ModelImportance, name: str) -> Markup | None:
-    """One row of dots a feature, for the first class that has them."""
-    if not model.beeswarms:
-        return None
-    class_name = model.beeswarms[0].class_name
-    swarms = [one for one in model.beeswarms if one.class_name == class_name][:_MAX_ROWS]
-    figure = importance_plots.beeswarm_plot(
-        [list(row) for row in zip(*(one.shap for one in swarms), strict=True)],
-        [list(row) for row in zip(*(one.values for one in swarms), strict=True)],
-        labels=[readable_feature(one.feature, unit=one.unit) for one in swarms],
-        effect_label=f"SHAP value: push towards {class_name} ({model.output})",
-    )
-    alt = f"SHAP values of {len(swarms)} features for {class_name}, one dot a patient"
-    return figure_markup(figure, alt=alt, name=f"{name}-swarm")
-
-
-def _dose_figure(dose: DoseCurve, name: str) -> Markup:
-    """Predicted probability against one feature."""
-    figure = importance_plots.dose_plot(
-        dose.grid,
-        dose.probability,
-        value_label=readable_feature(dose.feature, unit=dose.unit),
-        effect_label=f"probability of {dose.class_name}",
-        band=(dose.low, dose.high),
-        support=dose.support,
-    )
-    start, end = dose.probability[0], dose.probability[-1]
-    alt = (
-        f"Predicted probability of {dose.class_name} from {format_number(start)} to "
-        f"{format_number(end)} as {readable_feature(dose.feature)} rises"
-    )
-    return figure_markup(figure, alt=alt, name=name)
-
-
 def _univariate(result: ImportanceResult) -> Markup:
     """Table of single-feature tests, strongest first, the ones that could not be made last."""
     ordered = sorted(result.univariate, key=lambda one: (one.p_value != one.p_value, one.p_value))
-    return render("importance_univariate.html", tests=ordered, found=_FOUND_Q, n_shown=_MAX_ROWS)
+    mixed = sorted(result.mixed, key=lambda one: (one.p_value != one.p_value, one.p_value))
+    return render(
+        "importance_univariate.html",
+        result=result,
+        tests=ordered,
+        mixed=mixed,
+        found=_FOUND_Q,
+        n_shown=MAX_ROWS,
+    )
 
 
 def _metric_cell(metric: Metric) -> str:
@@ -299,10 +194,11 @@ def _metric_cell(metric: Metric) -> str:
     return format_interval(one.value, one.low, one.high, digits=2)
 
 
-def _cluster_label(name: str, n_features: int) -> str:
-    """Name of a cluster by its central feature, and how many more it holds."""
-    words = readable_feature(name, with_unit=False)
-    return words if n_features == 1 else f"{words} + {n_features - 1} like it"
+def _patients(result: ImportanceResult) -> str:
+    """Count patients, and rows where they have several."""
+    target = result.target
+    rows = f" ({target.n_rows} rows)" if target.n_rows > target.n_patients else ""
+    return f"{target.n_patients} patients{rows}"
 
 
 def _classes(result: ImportanceResult) -> list[tuple[str, int]]:
@@ -316,15 +212,26 @@ def _warnings(result: ImportanceResult) -> list[str]:
     return [*first, *result.notes]
 
 
+def _target_words(result: ImportanceResult) -> str:
+    """Say how the target's classes are told apart."""
+    target = result.target
+    joined = (" < " if target.kind == "ordinal" else ", ").join(target.classes)
+    return f"{target.column}, {target.kind}: {joined}"
+
+
 def _settings(result: ImportanceResult) -> dict[str, object]:
     """Choices of the run as words."""
     settings = result.settings
     return {
         "models": ", ".join(settings.models),
-        "outer folds": settings.n_splits,
-        "groups kept together": settings.groups or "patient",
+        "target": _target_words(result),
+        "rows of a patient told by": settings.groups or DASH,
+        "held out whole": settings.site or settings.groups or "patient",
+        "folds": settings.folds or f"drawn, {len(result.folds)}",
         "covariates": ", ".join(settings.covariates) or DASH,
         "label permutations": settings.n_permutations,
         "bootstrap resamples": settings.n_bootstrap,
+        "bootstraps with a new fit": settings.n_refits,
+        "least robustness (ICC)": settings.min_icc if settings.min_icc is not None else DASH,
         "seed": settings.seed,
     }

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pathexplain.report.plots import Curve, Interval
 
-__all__ = ["beeswarm_plot", "calibration_plot", "dose_plot", "roc_plot"]
+__all__ = ["beeswarm_plot", "calibration_plot", "dose_plot", "null_plot", "roc_plot"]
 
 LOW_TO_HIGH = LinearSegmentedColormap.from_list("low_to_high", ["#0072b2", "#b9bec6", "#d55e00"])
 _MANY_POINTS = 2000
@@ -78,6 +78,27 @@ def calibration_plot(bins: Sequence[tuple[float, Interval]]) -> Figure:
     return figure
 
 
+def null_plot(null: Sequence[float], observed: Interval) -> Figure:
+    """Draw what permuted labels gave as bars, and the observed value with its interval."""
+    with house_style():
+        figure = new_figure(width_in=3.9, height_in=2.6)
+        axes = figure.subplots()
+        low = min(*null, 0.4)
+        axes.hist(list(null), bins=list(np.linspace(low, 1.0, 31)), color=GREY, alpha=0.75)
+        top = 1.12 * axes.get_ylim()[1]
+        axes.plot([observed.low, observed.high], [0.94 * top] * 2, color=COLORS[1], lw=1.6)
+        axes.plot([observed.value], [0.94 * top], "s", color=COLORS[1], ms=5)
+        axes.axvline(0.5, color=INK, lw=0.8, ls=(0, (4, 3)))
+        axes.set(
+            xlim=(low - 0.01, 1.01),
+            ylim=(0, top),
+            xlabel="AUROC on held-out patients",
+            ylabel="permutations",
+        )
+        open_spines(axes)
+    return figure
+
+
 def beeswarm_plot(
     contributions: ArrayLike, values: ArrayLike, *, labels: Sequence[str], effect_label: str
 ) -> Figure:
@@ -127,7 +148,7 @@ def dose_plot(
     band: tuple[ArrayLike, ArrayLike],
     support: Sequence[int],
 ) -> Figure:
-    """Draw a dose curve with its band; bars at the foot show how many patients lie there."""
+    """Draw a dose curve with its band; bars at the foot show how densely patients lie there."""
     x, y = np.asarray(grid, float), np.asarray(effect, float)
     with house_style():
         figure = new_figure(width_in=3.9, height_in=2.9)
@@ -135,13 +156,13 @@ def dose_plot(
         low, high = (np.asarray(bound, float) for bound in band)
         axes.fill_between(x, low, high, color=COLORS[0], alpha=0.18, lw=0)
         axes.plot(x, y, color=COLORS[0], lw=1.8)
-        counts = np.asarray(support, float)
+        counts = np.asarray(support, float)[1:] / np.diff(x)
         if counts.size and counts.max() > 0:
-            width = 0.8 * float(np.median(np.diff(x))) if x.size > 1 else 1.0
             axes.bar(
-                x,
+                x[:-1],
                 0.14 * counts / counts.max(),
-                width=width,
+                width=np.diff(x),
+                align="edge",
                 color=GREY,
                 alpha=0.55,
                 transform=axes.get_xaxis_transform(),

@@ -44,7 +44,7 @@ def _model(name: str, label: str, value: float) -> imp.ModelResult:
         metrics=(_auroc(value), brier),
         roc=(imp.RocCurve(EVIL, value, rate, tuple(x**0.3 for x in rate)),),
         calibration=(imp.CalibrationCurve(EVIL, points),),
-        predictions=(imp.Prediction(EVIL, 0, "benign", EVIL, (0.2, 0.8)),),
+        predictions=(imp.Prediction(EVIL, EVIL, 0, "benign", EVIL, (0.2, 0.8)),),
         null=imp.NullDistribution(20, (0.5, 0.6), 0.04, 0.048, "labels permuted"),
         is_better_than_chance=True,
         verdict="better than chance",
@@ -66,7 +66,23 @@ def _explained(name: str, label: str) -> imp.ModelImportance:
             for i, f in enumerate(clusters)
         ),
         clusters=tuple(
-            imp.ClusterImportance(f, (f, FEATURES[3]), one, 0.5, i + 1, 1, 3, 4, one, 0.1, i + 1)
+            imp.ClusterImportance(
+                cluster=f,
+                features=(f, FEATURES[3]),
+                shap=one,
+                share=0.5,
+                rank=i + 1,
+                rank_low=1,
+                rank_high=3,
+                leading_share=0.9,
+                folds_in_top=4,
+                log_loss_rise=one,
+                auroc_drop=0.1,
+                permutation_rank=i + 1,
+                conditional_rise=one,
+                conditional_drop=0.05,
+                conditional_rank=i + 1,
+            )
             for i, f in enumerate(clusters)
         ),
         beeswarms=tuple(
@@ -89,9 +105,10 @@ def _explained(name: str, label: str) -> imp.ModelImportance:
                 (0.1, 0.5, 0.9),
                 (0.0, 0.4, 0.8),
                 (0.2, 0.6, 1.0),
-                (5, 30, 5),
+                (0, 35, 5),
             ),
         ),
+        stability=imp.Stability(20, 5, imp.Interval(0.8, 0.6, 0.9), EVIL),
     )
 
 
@@ -126,13 +143,16 @@ def importance_result() -> imp.ImportanceResult:
     )
     return imp.ImportanceResult(
         target=imp.TargetSummary(
-            "diagnosis",
-            ("benign", EVIL),
-            (20, 20),
-            EVIL,
-            40,
-            4,
-            (imp.LostPatients("no diagnosis", 1, (EVIL,)),),
+            column="diagnosis",
+            classes=("benign", EVIL),
+            kind="binary",
+            counts=(20, 20),
+            positive=EVIL,
+            n_patients=40,
+            n_rows=60,
+            n_features=4,
+            lost=(imp.LostPatients("no diagnosis", 1, (EVIL,)),),
+            dropped=(imp.DroppedFeatures(f"ICC below 0.75 {EVIL}", 1, (EVIL,)),),
         ),
         folds=(imp.FoldSummary(0, 32, 8, (16, 16), (4, 4), (EVIL,)),),
         models=(_model("elastic-net", "elastic net", 0.9), _model("forest", "random forest", 0.8)),
@@ -146,7 +166,25 @@ def importance_result() -> imp.ImportanceResult:
         ),
         reason="",
         univariate=tests,
-        settings=imp.Settings(0, 5, 20, 200, 10, None, ("age",), ("elastic-net", "forest")),
+        mixed=(
+            imp.MixedTest(FEATURES[0], imp.Interval(0.5, 0.2, 0.8), 0.01, 0.02, 0.6, 60, 40, 2, ""),
+            imp.MixedTest(EVIL, *[imp.Interval(*[math.nan] * 3)], *[math.nan] * 3, 60, 40, 2, EVIL),
+        ),
+        mixed_model=f"linear mixed model of {EVIL}",
+        settings=imp.Settings(
+            seed=0,
+            n_splits=5,
+            n_permutations=20,
+            n_bootstrap=200,
+            n_refits=20,
+            n_top=10,
+            groups=EVIL,
+            site="site",
+            folds=None,
+            covariates=("age",),
+            models=("elastic-net", "forest"),
+            min_icc=0.75,
+        ),
         notes=(f"a note on {EVIL}",),
     )
 
