@@ -1,4 +1,4 @@
-"""Drawing patients anew, and dealing labels anew: whole patients, never single rows.
+"""Patients drawn anew within strata, and labels dealt anew: whole patients, never single rows.
 
 Patients are drawn within strata of those that have the same classes, so that every class is in
 every resample.
@@ -13,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["draw_counts", "permute_labels", "resampling_weights"]
+__all__ = ["draw_counts", "permute_labels"]
 
 
 def draw_counts(
@@ -25,6 +25,12 @@ def draw_counts(
     ----------
     patients : (n,) str, whose each row is
     strata : (n,) str, within which patients are drawn; the same for all rows of a patient
+
+    Examples
+    --------
+    >>> names = np.array(["a", "b", "c", "c"])
+    >>> draw_counts(names, np.array(["0", "0", "1", "1"]), n_draws=2, seed=0)[:, 2:].tolist()
+    [[1.0, 1.0], [1.0, 1.0]]
     """
     rng = np.random.default_rng(seed)
     names, first, row_of = np.unique(patients, return_index=True, return_inverse=True)
@@ -34,20 +40,6 @@ def draw_counts(
         drawn = rng.integers(0, len(members), (n_draws, len(members)))
         np.add.at(counts, (np.arange(n_draws)[:, None], members[drawn]), 1.0)
     return counts[:, row_of]
-
-
-def resampling_weights(
-    codes: NDArray[np.int64], *, n_bootstrap: int, seed: int
-) -> NDArray[np.float64]:
-    """Count how often each patient is drawn, (n_bootstrap, n), one row a patient.
-
-    Examples
-    --------
-    >>> resampling_weights(np.array([0, 0, 1]), n_bootstrap=2, seed=0).sum(axis=1).tolist()
-    [3.0, 3.0]
-    """
-    patients = np.arange(len(codes)).astype(str)
-    return draw_counts(patients, codes.astype(str), n_draws=n_bootstrap, seed=seed)
 
 
 def permute_labels(

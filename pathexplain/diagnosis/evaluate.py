@@ -88,7 +88,7 @@ def auprc(scores: Floats, codes: NDArray[np.int64], weights: Floats) -> Floats:
 def balanced_accuracy(scores: Floats, codes: NDArray[np.int64], weights: Floats) -> Floats:
     """Mean over classes of the share of its patients whose own class has the highest score, (B,).
 
-    With `ratio_scores` this calls the class whose probability exceeds its share most.
+    Given probabilities over shares, the class called is the one that exceeds its share most.
     """
     is_right = (scores.argmax(axis=1) == codes).astype(float)
     recalls = [

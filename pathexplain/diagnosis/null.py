@@ -12,8 +12,8 @@ import numpy as np
 
 from pathexplain.diagnosis.checkpoint import Checkpoint
 from pathexplain.diagnosis.crossval import CrossValidated, Data, cross_validate
-from pathexplain.diagnosis.evaluate import pooled_auroc
 from pathexplain.diagnosis.draws import permute_labels
+from pathexplain.diagnosis.evaluate import pooled_auroc
 from pathexplain.diagnosis.result import NullDistribution
 from pathexplain.diagnosis.splits import make_folds
 from pathexplain.errors import CohortError

@@ -12,13 +12,13 @@ from pathexplain.diagnosis.agreement import agree
 from pathexplain.diagnosis.clusters import cluster_features, membership
 from pathexplain.diagnosis.compare import COMPARED, compare, comparison_tasks
 from pathexplain.diagnosis.crossval import CrossValidated, cross_validate_all
+from pathexplain.diagnosis.draws import draw_counts
 from pathexplain.diagnosis.explain import explain_model, gather_evidence
 from pathexplain.diagnosis.judging import judge, refusal, summarize_folds
 from pathexplain.diagnosis.mixed import describe_mixed_model, mixed_tests
 from pathexplain.diagnosis.models import MODELS
 from pathexplain.diagnosis.notes import notes_for
 from pathexplain.diagnosis.null import permuted_nulls
-from pathexplain.diagnosis.draws import draw_counts
 from pathexplain.diagnosis.result import ImportanceResult, Importances
 from pathexplain.diagnosis.splits import check_folds, folds_named, make_folds
 from pathexplain.diagnosis.stability import refit_bootstraps

@@ -13,6 +13,7 @@ from sklearn.metrics import (
 )
 
 from pathexplain.diagnosis.crossval import CrossValidated
+from pathexplain.diagnosis.draws import draw_counts, permute_labels
 from pathexplain.diagnosis.evaluate import (
     auprc,
     auroc,
@@ -25,7 +26,6 @@ from pathexplain.diagnosis.evaluate import (
 )
 from pathexplain.diagnosis.models import MODELS
 from pathexplain.diagnosis.outputs import questions_of
-from pathexplain.diagnosis.draws import draw_counts, permute_labels, resampling_weights
 
 
 @pytest.fixture
@@ -34,6 +34,11 @@ def binary():
     codes = rng.integers(0, 2, 60)
     p = np.clip(0.3 * codes + 0.7 * rng.random(60), 0.01, 0.99).round(1)
     return np.column_stack([1 - p, p]), codes
+
+
+def resampling_weights(codes, *, n_bootstrap, seed):
+    patients = np.arange(len(codes)).astype(str)
+    return draw_counts(patients, codes.astype(str), n_draws=n_bootstrap, seed=seed)
 
 
 def run_of(probabilities, codes):
