@@ -107,7 +107,7 @@ def _together(parts: Sequence[Moved]) -> Moved:
     def change(changed: NDArray[np.float64], members: NDArray[np.int64]) -> NDArray[np.float64]:
         return np.concatenate([part._change(changed, members) for part in parts], axis=2)  # noqa: SLF001 - of this class
 
-    used = np.stack([part.used for part in parts]).any(axis=0)
+    used = np.asarray(np.stack([part.used for part in parts]).any(axis=0))
     return Moved(used, np.hstack([part.start for part in parts]), change)
 
 
@@ -147,7 +147,7 @@ def _trees(model: Any, values: NDArray[np.float64]) -> Moved:
         moved[:, members] = np.tile(rows[:, members], (n_sets, 1))
         return scale * total
 
-    return Moved(uses.any(axis=0), start, change)
+    return Moved(np.asarray(uses.any(axis=0)), start, change)
 
 
 def _leaf_values(tree: Any, rows: NDArray[np.float32], n_outputs: int) -> NDArray[np.float64]:
