@@ -108,7 +108,7 @@ def _accumulate(
         (weights * effect) @ in_interval, total, out=np.zeros_like(total), where=total > 0
     )
     curve = np.cumsum(mean, axis=1)
-    # The curve over an interval is taken as the mean of its two ends (Apley 2020, equation 16).
+    # The curve over an interval is taken as the mean of its two ends (Apley 2020).
     halves = (curve[:, 1:] + curve[:, :-1]) / 2
     center = (halves * total[:, 1:]).sum(axis=1) / total[:, 1:].sum(axis=1)
     return np.asarray(curve - center[:, None] + level)
