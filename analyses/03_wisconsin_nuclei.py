@@ -1,13 +1,15 @@
 # %% [markdown]
-"""Which nuclear features does a diagnosis of breast cancer rest on, and do the methods agree?"""
-# 569 fine-needle aspirates of breast masses, 30 features of the outlined nuclei each: mean,
-# standard error and "worst" (mean of the three largest) of ten measurements (Street 1993,
-# doi:10.1117/12.148698). The table comes inside scikit-learn; nothing is downloaded.
-#
-# What the analysis must reach: linear models are published at an accuracy of 97.5 % (Mangasarian
-# 1995, doi:10.1287/opre.43.4.570); a held-out AUROC below 0.99 would be a fault of ours.
-# Beyond the figure it asks: the ten measurements are strongly correlated (radius, perimeter and
-# area are one), so which ranking should be believed?
+"""# Which nuclear features a diagnosis of breast cancer rests on, and whether methods agree.
+
+569 fine-needle aspirates of breast masses, 30 features of the outlined nuclei each: mean, standard
+error and "worst" (mean of the three largest) of ten measurements (Street 1993,
+doi:10.1117/12.148698). The table comes inside scikit-learn; nothing is downloaded.
+
+What the analysis must reach: linear models are published at an accuracy of 97.5 % (Mangasarian
+1995, doi:10.1287/opre.43.4.570); a held-out AUROC below 0.99 would be a fault of ours.
+Beyond the figure it asks: the ten measurements are strongly correlated (radius, perimeter and
+area are one), so which ranking should be believed?
+"""
 
 # %%
 import os
