@@ -21,8 +21,10 @@ from pathexplain.prognosis.final import fit_final
 from pathexplain.prognosis.horizons import check_horizons, default_horizons
 from pathexplain.prognosis.methods import methods_text
 from pathexplain.prognosis.model import RiskModel, default_max_final, develop
+from pathexplain.prognosis.optimism import correct_optimism
 from pathexplain.prognosis.options import Options
 from pathexplain.prognosis.panels import forest_rows, kaplan_meier_panels
+from pathexplain.prognosis.performance import assess
 from pathexplain.prognosis.permutation import max_t_p_values, negative_control
 from pathexplain.prognosis.preflight import check_features, find_untestable, follows_time
 from pathexplain.prognosis.remark import remark_items
@@ -243,13 +245,15 @@ def _analyze(
     control = negative_control(
         study, columns, options, observed=screen.n_discoveries, execution=execution
     )
-    validation, risk, reason, _ = cross_validate(
+    validation, risk, reason, folds = cross_validate(
         study, options, execution, horizons=options.horizons
     )
     final, model, final_reason, final_notes = _final(study, screen, options)
     closer = look_closer(study, model, final, options, execution)
     versions = dict(provenance.collect(seed=options.seed).versions)
-    locked = lock(study, model, validation, (names.time, names.event), options, versions)
+    optimism = None if model is None else correct_optimism(study, options, execution)
+    outcome = (names.time, names.event)
+    locked = lock(study, model, validation, outcome, options, optimism, versions)
     result = SurvivalResult(
         **vars(names),
         headline=wording.headline(screen, validation),
@@ -274,6 +278,8 @@ def _analyze(
         horizons=options.horizons,
         model=locked,
         versions=versions,
+        performance=assess(study, folds, options),
+        optimism=optimism,
         robustness=_robustness(study, model, repeatability, unstable, options.min_icc),
         **closer,
     )

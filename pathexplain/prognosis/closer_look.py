@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pathexplain.prognosis.alternatives import aft_models, competing_events
+from pathexplain.prognosis.assumptions import effects_over_time, functional_forms
 from pathexplain.prognosis.characteristics import associations, characteristics
 from pathexplain.prognosis.concordance import concordance_index
 from pathexplain.prognosis.cox import fit_joint
@@ -17,12 +18,14 @@ from pathexplain.prognosis.km import follow_up_ticks, median_split
 from pathexplain.prognosis.locking import Development, LockedModel, describe_model
 from pathexplain.prognosis.model import clinical_model
 from pathexplain.prognosis.result import WithInterval
+from pathexplain.prognosis.rmst import mean_times
 from pathexplain.prognosis.sites import leave_one_site_out, site_effects
 from pathexplain.prognosis.time_varying import period_effects
 
 if TYPE_CHECKING:
     from pathexplain.prognosis.execution import Execution
     from pathexplain.prognosis.model import RiskModel
+    from pathexplain.prognosis.optimism import Optimism
     from pathexplain.prognosis.options import Options
     from pathexplain.prognosis.result import FinalModel, Validation
     from pathexplain.prognosis.study import Study
@@ -50,6 +53,9 @@ def look_closer(
         "characteristics": characteristics(study),
         "associations": associations(study, columns),
         "periods": period_effects(study, columns),
+        "effects_over_time": () if model is None else effects_over_time(study, model),
+        "functional_forms": functional_forms(study, columns),
+        "mean_times": mean_times(study, columns, options.horizons[-1]),
         "accelerated": _accelerated(study, model, final),
         "competing": _competing(study, model),
         "site_effects": site_effects(study, columns),
@@ -85,12 +91,13 @@ def _competing(study: Study, model: RiskModel | None) -> Any:
     return competing_events(study, groups, labels=labels, columns=model.columns, ticks=ticks)
 
 
-def lock(
+def lock(  # all that stands in the file
     study: Study,
     model: RiskModel | None,
     validation: Validation | None,
     columns: tuple[str, str],
     options: Options,
+    optimism: Optimism | None,
     versions: dict[str, str],
 ) -> LockedModel | None:
     """Describe the final model and its figures; `columns` are time and event. None without one."""
@@ -106,7 +113,7 @@ def lock(
         events=outcome.events,
         c_index=validation.c_index if validation is not None else _UNKNOWN,
         c_index_apparent=apparent,
-        c_index_corrected=float("nan"),
+        c_index_corrected=float("nan") if optimism is None else optimism.corrected,
         hr_per_sd_of_score=float(np.exp(per_sd.beta[0])),
         gain=validation.gain if validation is not None and validation.gain else _UNKNOWN,
     )

@@ -107,8 +107,30 @@ def _validation(result: SurvivalResult) -> str:
         f"{validation.n_splits}-fold cross-validation with filtering, screening, selection, "
         "imputation, scaling and baseline hazard inside the training folds (Harrell's C over "
         f"pairs within a test fold; 95 % intervals from {validation.n_bootstrap} bootstrap samples "
-        "of patients with the fitted models fixed)."
+        "of patients with the fitted models fixed)." + _performance(result)
     )
+
+
+def _performance(result: SurvivalResult) -> str:
+    """Name the further figures of prediction, and the correction for optimism."""
+    text = ""
+    if result.performance is not None and result.performance.metrics:
+        horizons = ", ".join(f"{horizon:g}" for horizon in result.horizons)
+        text += (
+            f" Uno's C, time-dependent AUC and Brier score at {horizons} and the integrated Brier "
+            "score are weighted by the censoring distribution of each training fold."
+        )
+    if result.performance is not None and result.performance.calibration is not None:
+        text += (
+            " Calibration and net benefit compare out-of-fold predicted risk with Kaplan-Meier "
+            f"risk at {result.horizons[-1]:g}."
+        )
+    if result.optimism is not None:
+        text += (
+            f" The apparent C-index was corrected for optimism by {result.optimism.n_bootstrap} "
+            "bootstrap samples in which everything was developed anew."
+        )
+    return text
 
 
 def _checks(result: SurvivalResult) -> str:

@@ -14,9 +14,13 @@ from scipy import stats
 
 if TYPE_CHECKING:
     from pathexplain.prognosis.alternatives import AftModel, Competing
+    from pathexplain.prognosis.assumptions import EffectOverTime, FunctionalForm
     from pathexplain.prognosis.characteristics import Association, Characteristic
     from pathexplain.prognosis.locking import LockedModel
+    from pathexplain.prognosis.optimism import Optimism
+    from pathexplain.prognosis.performance import Performance
     from pathexplain.prognosis.reporting_items import ReportingItem
+    from pathexplain.prognosis.rmst import MeanTime
     from pathexplain.prognosis.robustness import Robustness
     from pathexplain.prognosis.sites import HeldOutSite, SiteEffects
     from pathexplain.prognosis.time_varying import PeriodEffect
@@ -347,6 +351,11 @@ class SurvivalResult:
     site_effects: tuple[SiteEffects, ...] = ()
     held_out_sites: tuple[HeldOutSite, ...] = ()
     robustness: Robustness | None = None
+    performance: Performance | None = None
+    optimism: Optimism | None = None
+    effects_over_time: tuple[EffectOverTime, ...] = ()
+    functional_forms: tuple[FunctionalForm, ...] = ()
+    mean_times: tuple[MeanTime, ...] = ()
     model: LockedModel | None = None
     remark: tuple[ReportingItem, ...] = ()
     tripod: tuple[ReportingItem, ...] = ()
