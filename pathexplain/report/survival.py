@@ -12,6 +12,7 @@ from pathexplain.report import plots, survival_plots
 from pathexplain.report.figures import figure_markup
 from pathexplain.report.page import Fact, Page, Section, render, render_page
 from pathexplain.report.survival_closer import checklist_section, closer_sections, flow_figure
+from pathexplain.report.survival_performance import performance_figures
 from pathexplain.report.wording import (
     format_interval,
     format_number,
@@ -105,7 +106,13 @@ def survival_sections(result: SurvivalResult, *, prefix: str = "survival") -> li
         Section(
             "How well it predicts unseen patients",
             f"{prefix}-held-out",
-            render("survival_held_out.html", result=result, words=_interval),
+            render("survival_held_out.html", result=result, words=_interval)
+            + render(
+                "survival_performance.html",
+                result=result,
+                words=_interval,
+                figures=performance_figures(result, prefix=prefix),
+            ),
         ),
         Section("The screen: one feature at a time", f"{prefix}-screen", _screen(result, prefix)),
         Section("Curves", f"{prefix}-curves", _curves(result, prefix)),

@@ -12,6 +12,7 @@ from pathexplain.report import plots, survival_plots
 from pathexplain.report.figures import figure_markup
 from pathexplain.report.flow_plot import Box, flow_plot
 from pathexplain.report.page import Section, render
+from pathexplain.report.survival_performance import form_figures
 from pathexplain.report.wording import format_interval, readable_feature
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ __all__ = ["checklist_section", "closer_sections", "flow_figure"]
 def closer_sections(result: SurvivalResult, *, prefix: str) -> list[Section]:
     """Build the sections on time, competing events, sites and segmentation that apply."""
     made = [
-        ("Does it hold over time?", "time", _time(result, prefix)),
+        ("Does it hold over time, and over the whole range?", "time", _time(result, prefix)),
         ("Competing events", "competing", _competing(result, prefix)),
         ("Does it hold at every site?", "sites", _sites(result, prefix)),
         ("Does it hold under another segmentation?", "robustness", _robustness(result, prefix)),
@@ -64,7 +65,8 @@ def _time(result: SurvivalResult, prefix: str) -> Markup | None:
         for when, hr in (("early", one.early), ("late", one.late))
     ]
     figure = _forest(rows, name=f"{prefix}-periods", label="hazard ratio per SD (95 % interval)")
-    return render("survival_time.html", result=result, figure=figure, words=_interval)
+    forms = form_figures(result, prefix=prefix)
+    return render("survival_time.html", result=result, figure=figure, forms=forms, words=_interval)
 
 
 def _competing(result: SurvivalResult, prefix: str) -> Markup | None:
