@@ -118,11 +118,20 @@ def _smoothed(
     inverse = np.linalg.pinv(basis.T @ basis)
     weights = inverse @ basis.T @ residual
     spread = ((residual - basis @ weights) ** 2).sum() / max(times.size - basis.shape[1], 1)
-    grid = np.linspace(*np.quantile(times, [0.02, 0.98]), CURVE_POINTS)
+    low, high = np.quantile(times, [0.02, 0.98])
+    grid = np.linspace(low, high, CURVE_POINTS)
     at = np.column_stack([np.ones(grid.size), restricted_cubic(grid, knots)])
     curve, width = at @ weights, _Z * np.sqrt(spread * ((at @ inverse) * at).sum(axis=1))
-    lines = (grid, curve, curve - width, curve + width)
-    return EffectOverTime(name, estimate, *points, *(tuple(line.tolist()) for line in lines))
+    return EffectOverTime(
+        feature=name,
+        estimate=estimate,
+        time=points[0],
+        residual=points[1],
+        curve_time=tuple(grid.tolist()),
+        curve=tuple(curve.tolist()),
+        low=tuple((curve - width).tolist()),
+        high=tuple((curve + width).tolist()),
+    )
 
 
 def _form(study: Study, column: int, n_tests: int) -> FunctionalForm:
@@ -144,16 +153,20 @@ def _form(study: Study, column: int, n_tests: int) -> FunctionalForm:
         return FunctionalForm(name, (), (), (), (), (), unknown, f"spline {curved.status}")
     chi2 = max(2.0 * (curved.loglik - line.loglik), 0.0)
     p = float(stats.chi2.sf(chi2, basis.shape[1] - 1))
-    grid = np.linspace(*np.quantile(values, [0.02, 0.98]), CURVE_POINTS)
+    low, high = np.quantile(values, [0.02, 0.98])
+    grid = np.linspace(low, high, CURVE_POINTS)
     middle = np.median(values)
     away = restricted_cubic(grid, knots) - restricted_cubic(np.array([middle]), knots)
     q = beside.shape[1]
     curve = away @ curved.beta[q:]
     width = _Z * np.sqrt(((away @ curved.covariance[q:, q:]) * away).sum(axis=1))
-    lines = (grid, curve, curve - width, curve + width, (grid - middle) * line.beta[-1])
     return FunctionalForm(
-        name,
-        *(tuple(one.tolist()) for one in lines),
+        feature=name,
+        value=tuple(grid.tolist()),
+        log_hr=tuple(curve.tolist()),
+        low=tuple((curve - width).tolist()),
+        high=tuple((curve + width).tolist()),
+        straight=tuple(((grid - middle) * line.beta[-1]).tolist()),
         p_nonlinear=PValue(p, "likelihood ratio", outcome.n, outcome.events, n_tests),
         reason="",
     )
