@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
+from scipy import ndimage
 
 from pathexplain.features.objects import view_objects
 
@@ -85,34 +86,36 @@ def outlines_of(
     out = np.empty(len(ids), object)
     if not len(ids):
         return out
-    corners, ring_stop, ring_owner, is_simple = _trace(labels, ids, box)
+    corners, rings, is_simple = _trace(labels, ids, box)
+    stop, owner = rings[:, 0], rings[:, 1]
     points = (corners + np.array([origin_px[1], origin_px[0]])) * mpp
-    ring_of = np.repeat(ring_owner, np.diff(ring_stop, prepend=0))
+    ring_of = np.repeat(owner, np.diff(stop, prepend=0))
     plain = is_simple[ring_of]
     if plain.any():
         # Rings of simple objects are one an object, so their owners number the polygons.
         owners, first = np.unique(ring_of[plain], return_inverse=True)
-        rings = shapely.linearrings(points[plain], indices=first)
-        out[owners] = shapely.polygons(rings)
-    pieces = np.split(points, ring_stop[:-1])
-    for owner in np.flatnonzero(~is_simple):
-        own = [pieces[ring] for ring in np.flatnonzero(ring_owner == owner)]
-        out[owner] = _assemble([part for ring in own for part in _simple_rings(ring)])
+        out[owners] = shapely.polygons(shapely.linearrings(points[plain], indices=first))
+    first_ring = np.searchsorted(owner, np.arange(len(ids) + 1))
+    for index in np.flatnonzero(~is_simple):
+        y0, x0, y1, x1 = box[index]
+        parts, _ = ndimage.label(labels[y0:y1, x0:x1] == ids[index])
+        own = slice(first_ring[index], first_ring[index + 1])
+        out[index] = _assemble(points, stop, rings[own], parts, own.start)
     return out
 
 
 @numba.njit(cache=True, nogil=True)
 def _trace(  # noqa: C901, PLR0912 - one walk around each mask, as one kernel
     labels: NDArray[np.int32], ids: NDArray[np.int64], box: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    """Corners (x, y) of all rings, one after another; where each ring stops, and whose it is.
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Corners (x, y) of all rings, one after another, and a row for each ring.
 
-    Every ring runs with the object on its right, so outer rings and holes turn opposite ways. An
-    object is simple where it has one ring that passes no point twice.
+    Rows hold where the ring stops, whose it is, (y, x) of a pixel at it in the object's box, and 1
+    where it passes no point twice. Every ring runs with the object on its right, so outer rings and
+    holes turn opposite ways. An object is simple where it has one ring that passes no point twice.
     """
     corners = np.empty((1024, 2), np.int64)
-    ring_stop = np.empty(256, np.int64)
-    ring_owner = np.empty(256, np.int64)
+    rings = np.empty((256, 5), np.int64)
     is_simple = np.ones(len(ids), np.bool_)
     n_corners = 0
     n_rings = 0
@@ -131,6 +134,7 @@ def _trace(  # noqa: C901, PLR0912 - one walk around each mask, as one kernel
                 if not is_top_edge or done[row, column]:
                     continue
                 y, x, heading = row, column, 0
+                is_plain = True
                 while not (heading == 0 and done[y, x]):
                     if heading == 0:
                         done[y, x] = True
@@ -147,22 +151,16 @@ def _trace(  # noqa: C901, PLR0912 - one walk around each mask, as one kernel
                             padded[y, x] == padded[y + 1, x + 1]
                             and padded[y, x + 1] == (padded[y + 1, x])
                         ):
-                            is_simple[k] = False
+                            is_plain = False
                     heading = (heading + turn) % 4
-                if n_rings == len(ring_stop):
-                    ring_stop = np.concatenate((ring_stop, ring_stop))
-                    ring_owner = np.concatenate((ring_owner, ring_owner))
-                ring_stop[n_rings] = n_corners
-                ring_owner[n_rings] = k
+                if n_rings == len(rings):
+                    rings = np.concatenate((rings, rings))
+                rings[n_rings] = (n_corners, k, row, column, 1 if is_plain else 0)
                 n_rings += 1
+                is_simple[k] &= is_plain
         if n_rings - first_ring > 1:
             is_simple[k] = False
-    return (
-        corners[:n_corners].copy(),
-        ring_stop[:n_rings].copy(),
-        ring_owner[:n_rings].copy(),
-        is_simple,
-    )
+    return corners[:n_corners].copy(), rings[:n_rings].copy(), is_simple
 
 
 @numba.njit(cache=True, nogil=True)
@@ -201,27 +199,56 @@ def _simple_rings(ring: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     return rings
 
 
-def _assemble(rings: list[NDArray[np.float64]]) -> Any:
-    """Polygon of outer rings and the holes inside them."""
+def _assemble(
+    points: NDArray[np.float64],
+    stop: NDArray[np.int64],
+    rings: NDArray[np.int64],
+    parts: NDArray[np.int32],
+    first: int,
+) -> Any:
+    """Polygon of an object's rings; each 4-connected part has one outer ring and its holes.
+
+    Parameters
+    ----------
+    points, stop
+        Of all objects, as `_trace` returns them.
+    rings : (m, 5) int64
+        This object's rows.
+    parts : (h, w) int32
+        4-connected parts of the object in its box.
+    first : int
+        Index of the first row.
+    """
     import shapely
 
-    if len(rings) == 1:
-        return shapely.Polygon(rings[0])
-    outer = [ring for ring in rings if _doubled_area(ring) > 0]
-    holes = [ring for ring in rings if _doubled_area(ring) < 0]
-    if len(outer) == 1:
-        return shapely.Polygon(outer[0], holes)
-    shells = [shapely.Polygon(ring) for ring in outer]
-    inside: list[list[NDArray[np.float64]]] = [[] for _ in shells]
-    for ring in holes:
-        hole = shapely.Polygon(ring)
-        owners = [i for i, shell in enumerate(shells) if shell.covers(hole)]
-        inside[min(owners, key=lambda i: shells[i].area)].append(ring)
-    polygons = [shapely.Polygon(ring, own) for ring, own in zip(outer, inside, strict=True)]
-    return shapely.MultiPolygon(polygons)
+    loops: list[NDArray[np.float64]] = []
+    part_of: list[int] = []
+    for index, (end, _, y, x, is_plain) in enumerate(rings.tolist(), start=first):
+        ring = points[stop[index - 1] if index else 0 : end]
+        pieces = [ring] if is_plain else _simple_rings(ring)
+        loops += pieces
+        part_of += [int(parts[y, x])] * len(pieces)
+    lengths = np.array([len(loop) for loop in loops])
+    lines = shapely.linearrings(
+        np.concatenate(loops), indices=np.repeat(np.arange(len(loops)), lengths)
+    )
+    is_outer = _doubled_areas(np.concatenate(loops), lengths) > 0
+    part = np.array(part_of)
+    outer = np.flatnonzero(is_outer)[np.argsort(part[is_outer])]
+    holes = np.flatnonzero(~is_outer)[np.argsort(part[~is_outer], kind="stable")]
+    polygons = shapely.polygons(lines[outer])
+    starts = np.searchsorted(part[holes], part[outer], side="left")
+    ends = np.searchsorted(part[holes], part[outer], side="right")
+    for k in np.flatnonzero(ends > starts):
+        polygons[k] = shapely.polygons(lines[outer[k]], holes=lines[holes[starts[k] : ends[k]]])
+    return polygons[0] if len(polygons) == 1 else shapely.multipolygons(polygons)
 
 
-def _doubled_area(ring: NDArray[np.float64]) -> float:
-    """Twice the signed area of a ring; positive where the object lies inside it."""
-    x, y = ring[:, 0] - ring[0, 0], ring[:, 1] - ring[0, 1]
-    return float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)))
+def _doubled_areas(points: NDArray[np.float64], lengths: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Twice the signed area of rings, one after another; positive where the object is inside."""
+    starts = np.cumsum(lengths) - lengths
+    local = points - np.repeat(points[starts], lengths, axis=0)
+    ahead = np.roll(local, -1, axis=0)
+    ahead[starts + lengths - 1] = local[starts]
+    cross = local[:, 0] * ahead[:, 1] - ahead[:, 0] * local[:, 1]
+    return np.asarray(np.add.reduceat(cross, starts), np.float64)
