@@ -30,6 +30,7 @@ def extract(  # noqa: PLR0913 - one parameter an option
     workers: int = 1,
     scheduler: str | None = None,
     export: tuple[str, ...] = (),
+    roi: Path | None = None,
     overwrite: Flag = False,
     as_json: Json = False,
 ) -> int:
@@ -61,6 +62,8 @@ def extract(  # noqa: PLR0913 - one parameter an option
     export
         Also write "geojson" (QuPath), "ome-tiff" (label pyramid) or "geoparquet" for each slide;
         the option again for several.
+    roi
+        Where to look: annotations of QuPath as GeoJSON, a file or a folder of SLIDE.geojson.
     overwrite
         Extract again what was made from other inputs or options.
     as_json
@@ -87,6 +90,7 @@ def extract(  # noqa: PLR0913 - one parameter an option
             workers=workers,
             scheduler=scheduler,
             exports=export,
+            roi=roi,
             progress=bars.slide,
             finished=bars.finished,
         )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from pathexplain.extraction.closing import Closed, Coverage
     from pathexplain.extraction.ownership import Owned
+    from pathexplain.extraction.roi import RegionOfInterest
     from pathexplain.extraction.spool import SpooledObjects
     from pathexplain.prompts import Prompt
     from pathexplain.segmentor.segmentation import Segmentation
@@ -67,6 +68,8 @@ class SlideCanvas:
     numbered : sequence of bool, optional
         For each prompt, whether the objects of its segmentations have numbers that hold over the
         whole slide. Default: none have.
+    roi : RegionOfInterest, optional
+        Regions are cut to it; objects whose center lies outside are left out.
     """
 
     def __init__(
@@ -79,8 +82,10 @@ class SlideCanvas:
         families: Sequence[str],
         tiles: Sequence[TileWindow],
         numbered: Sequence[bool] = (),
+        roi: RegionOfInterest | None = None,
     ) -> None:
         self.shape = shape
+        self.roi = roi
         self.mpp = mpp
         self.prompts = tuple(prompts)
         self._folder = folder
@@ -165,6 +170,7 @@ class _Painting:
         self.plane = SparsePlane(folder / "painted", shape=canvas.shape, dtype=np.int32)
         self._least_px = prompt.min_area_um2 / canvas.mpp**2
         self._margin_px = canvas.margin_px
+        self._roi = canvas.roi
         on_pixels = tuple(family.name for family in pixel_families(families))
         self._measuring = Measuring(canvas.mpp, on_pixels, prompt.kind, canvas.shape)
         names = tuple(name for family in pixel_families(families) for name in family.names)
@@ -189,7 +195,10 @@ class _Painting:
         """Paint one tile, and measure what is whole in it."""
         owned: Owned | None
         if isinstance(self.painter, RegionPainter):
-            owned = self.painter.paint(tile, segmentation.mask(index))
+            mask = segmentation.mask(index)
+            if self._roi is not None:
+                mask = mask & self._roi.window(tile, self._measuring.mpp)
+            owned = self.painter.paint(tile, mask)
         elif isinstance(self.painter, NumberedPainter):
             owned = self.painter.paint(tile, _known_objects(segmentation, index))
         else:
@@ -223,6 +232,8 @@ class _Painting:
             self._spool.add(rows)
         row_label = self._spool.label
         row_kept = np.concatenate([row_kept, np.ones(len(row_label) - len(row_kept), bool)])
+        if self._roi is not None and self.prompt.kind == "instances":
+            row_kept &= self._roi.holds(self._spool.centroid_um)
         number = np.zeros(n, np.int32)
         number[row_label[row_kept]] = np.arange(1, row_kept.sum() + 1)
         objects = self._spool.close(row_kept, groups.area_px[row_label], self.prompt.kind)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pathexplain.errors import ConfigError
+from pathexplain.extraction.roi import roi_file
 from pathexplain.provenance import sha256_file, sha256_json
 from pathexplain.segmentor.backends import PerSlide
 from pathexplain.slides import is_slide, slide_name
@@ -138,7 +139,7 @@ def _folder_hash(path: Path, parts: Path) -> str:
 
 
 def slide_inputs(
-    path: Path, slide_id: str, segmentor: Segmentor, *, known: str = ""
+    path: Path, slide_id: str, segmentor: Segmentor, *, roi: Path | None = None, known: str = ""
 ) -> dict[str, str]:
     """Hashes of what a slide's result depends on beyond `config_inputs`.
 
@@ -146,22 +147,29 @@ def slide_inputs(
     ----------
     path, slide_id, segmentor
         The slide, and what is to segment it.
+    roi : Path, optional
+        Regions of interest: a GeoJSON file, or a folder of one a slide.
     known : str
         Fingerprint of the file where it need not be read again.
 
     Returns
     -------
     dict of str to str
-        Key "slide"; "masks" where the segmentor's answer depends on files of its own for the slide.
+        Key "slide"; "masks" where the segmentor's answer depends on files of its own for the slide;
+        "roi" where there is one.
 
     Raises
     ------
     OSError
         When a file cannot be read.
+    ConfigError
+        When the slide has no region of interest among those given.
     """
     found = {"slide": known or fingerprint(path)}
     if isinstance(segmentor, PerSlide):
         found["masks"] = segmentor.fingerprint(slide_id)
+    if roi is not None:
+        found["roi"] = sha256_file(roi_file(roi, slide_id))
     return found
 
 
@@ -236,6 +244,7 @@ def _identity(segmentor: Segmentor) -> str:
 _WORDS = {
     "slide": "the slide file",
     "masks": "the masks of the slide",
+    "roi": "the region of interest",
     "prompts": "the prompts, their mpp or their feature families",
     "segmentor": "the segmentor or its weights",
     "splitting": "how masks are split into objects",

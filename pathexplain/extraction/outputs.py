@@ -10,9 +10,12 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from pathexplain.errors import TableError
+from pathexplain.extraction.quality import flat
 from pathexplain.extraction.slide_rows import SlideRow, read_slide_row
-from pathexplain.extraction.store import read_slide_table
+from pathexplain.extraction.store import read_attributes, read_slide_table
 from pathexplain.extraction.tables import cohort_table, slides_table
 from pathexplain.serialization import replacing
 
@@ -25,10 +28,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["COHORT_FILE", "SLIDES_FILE", "write_tables"]
+__all__ = ["COHORT_FILE", "QUALITY_FILE", "SLIDES_FILE", "write_tables"]
 
 SLIDES_FILE = "slides.h5ad"
 COHORT_FILE = "cohort.h5ad"
+QUALITY_FILE = "quality.csv"
 
 
 def write_tables(
@@ -39,7 +43,7 @@ def write_tables(
     about: Mapping[str, Any],
     warnings: Sequence[str] = (),
 ) -> tuple[Path | None, tuple[str, ...]]:
-    """Write both tables from every slide that is done.
+    """Write both tables, and the table of quality, from every slide that is done.
 
     Parameters
     ----------
@@ -63,6 +67,7 @@ def write_tables(
     manifest.write()
     if not rows:
         return None, warnings
+    _write_quality(out, manifest, [row.slide_id for row in rows])
     usable = [
         row.slide_id for row in rows if row.slide_id in patients.patient_of and row.has_tissue
     ]
@@ -95,6 +100,16 @@ def _read_rows(out: Path, manifest: Manifest) -> list[SlideRow]:
             logger.warning("slide %s left out of the tables: %s", slide_id, reason)
             manifest.slides[slide_id] = replace(record, status="failed", reason=reason, store=None)
     return rows
+
+
+def _write_quality(out: Path, manifest: Manifest, slide_ids: Sequence[str]) -> None:
+    """Write one row a slide of what its store says of quality; empty where undefined."""
+    rows = []
+    for slide_id in slide_ids:
+        about = read_attributes(out / str(manifest.slides[slide_id].store))
+        rows.append({"slide_id": slide_id, **flat(about.get("quality") or {})})
+    with replacing(out / QUALITY_FILE) as temporary:
+        pd.DataFrame(rows).to_csv(temporary, index=False)
 
 
 def flow(manifest: Manifest, patients: PatientTable, *, usable: Sequence[str]) -> dict[str, Any]:

@@ -92,6 +92,8 @@ class SlideResult:
         Tiles of the grid, and those with tissue.
     reason : str
         What to know about the slide; empty when nothing.
+    quality : dict
+        Of the slide and of its masks (`quality.quality_record`).
     seconds : dict of str to float
         Where the time went (`pipeline.run_tiles`), and wall seconds of what came after (`finish`).
     """
@@ -108,4 +110,5 @@ class SlideResult:
     n_tiles: int
     n_tiles_tissue: int
     reason: str = ""
+    quality: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)

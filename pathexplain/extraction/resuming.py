@@ -67,7 +67,10 @@ def settle(
         if before is None or not _is_readable(store):
             _give_up(slide_id, store, manifest, is_due=slide_id in found)
             continue
-        now = {**settings.inputs, **_content(manifest, found, slide_id, model, before)}
+        now = {
+            **settings.inputs,
+            **_content(manifest, found, slide_id, model, before, settings.roi),
+        }
         if changed := changes(before, now):
             outdated[slide_id] = changed
         elif slide_id in found:
@@ -86,9 +89,10 @@ def _content(
     slide_id: str,
     model: Segmentor,
     before: dict[str, str],
+    roi: Path | None,
 ) -> dict[str, str]:
     """Hashes of a slide's own files now; a file that cannot be read has not changed."""
-    kept = {key: value for key, value in before.items() if key in {"slide", "masks"}}
+    kept = {key: value for key, value in before.items() if key in {"slide", "masks", "roi"}}
     path = found.get(slide_id)
     if path is None:
         return kept
@@ -97,7 +101,8 @@ def _content(
         facts = file_facts(path)
         is_same = record is not None and any(facts) and facts == _recorded(record)
         is_same = is_same and record is not None and record.inputs.get("slide") == before["slide"]
-        return slide_inputs(path, slide_id, model, known=before["slide"] if is_same else "")
+        known = before["slide"] if is_same else ""
+        return slide_inputs(path, slide_id, model, roi=roi, known=known)
     except OSError as error:
         logger.warning("slide %s: its file cannot be read, its results stay: %s", slide_id, error)
         return kept

@@ -74,6 +74,7 @@ def extract(  # noqa: PLR0913 - the options of the command, all but one by keywo
     scheduler: str | None = None,
     exports: Sequence[str] = (),
     finished: Finished | None = None,
+    roi: str | Path | None = None,
 ) -> RunSummary:
     """Turn slides and prompts into masks, objects, features and tables.
 
@@ -118,6 +119,9 @@ def extract(  # noqa: PLR0913 - the options of the command, all but one by keywo
         "geoparquet". Those of slides that are complete are made from their stores.
     finished : callable, optional
         ``finished(status, n_finished, n_slides)``, called after every slide.
+    roi : path, optional
+        Where to look: annotations of QuPath as GeoJSON, one file or a folder of SLIDE.geojson.
+        Default: all tissue.
 
     Returns
     -------
@@ -156,6 +160,7 @@ def extract(  # noqa: PLR0913 - the options of the command, all but one by keywo
             mpp=mpp,
             tiling=tiling or Tiling(),
             exports=formats,
+            roi=_existing(roi),
         )
         where = _Where(workers, scheduler, progress, finished or _tell_nobody)
         try:
@@ -168,6 +173,17 @@ def extract(  # noqa: PLR0913 - the options of the command, all but one by keywo
         finally:
             # Processes that were ended on the way could not clean up themselves.
             _clean(folder)
+
+
+def _existing(roi: str | Path | None) -> Path | None:
+    """Path of the regions of interest, made absolute for other processes."""
+    if roi is None:
+        return None
+    path = Path(roi).resolve()
+    if not path.exists():
+        message = f"no regions of interest at {path}: name a GeoJSON file, or a folder of them"
+        raise ConfigError(message, path=str(path))
+    return path
 
 
 def _tell_nobody(status: SlideStatus, n_finished: int, n_slides: int) -> None:

@@ -14,7 +14,9 @@ import numpy as np
 
 from pathexplain.extraction.canvas import SlideCanvas
 from pathexplain.extraction.pipeline import run_tiles
+from pathexplain.extraction.quality import focus_of, quality_record
 from pathexplain.extraction.results import PromptResult, SlideResult, State
+from pathexplain.extraction.roi import read_roi
 from pathexplain.features import aggregate_slide
 from pathexplain.features.registry import pixel_families
 from pathexplain.features.slide_objects import SlideObjects, slide_geometry
@@ -37,6 +39,12 @@ if TYPE_CHECKING:
     from pathexplain.slides import Slide, Tissue
 
 __all__ = ["Progress", "Tiling", "extract_slide"]
+
+
+_NOTHING = {
+    True: "no tissue found, so no prompt was assessed",
+    False: "no tissue found in the region of interest, so no prompt was assessed",
+}
 
 
 class Progress(Protocol):
@@ -78,6 +86,7 @@ def extract_slide(
     tiling: Tiling,
     folder: Path,
     progress: Progress | None = None,
+    roi: Path | None = None,
 ) -> SlideResult:
     """Segment and measure one slide.
 
@@ -91,6 +100,9 @@ def extract_slide(
         Existing folder for planes on disk; the result refers to them, so it must outlive it.
     progress : callable, optional
         ``progress(slide_id, done_tiles, total_tiles)``.
+    roi : Path, optional
+        GeoJSON with the regions to look at, in pixels at full resolution. Tissue outside them
+        counts as glass.
 
     Returns
     -------
@@ -102,6 +114,8 @@ def extract_slide(
         When the slide cannot be read, segmented or measured.
     """
     tissue = find_tissue(slide)
+    region = None if roi is None else read_roi(roi, slide)
+    tissue = tissue if region is None else region.within(tissue)
     shape = working_shape(slide, prompts.mpp)
     tiles = tiling.tiles(shape)
     with_tissue = [tile for tile in tiles if _has_tissue(tissue, tile, prompts.mpp)]
@@ -116,6 +130,7 @@ def extract_slide(
         families=prompts.features,
         tiles=active,
         numbered=() if bound is None else bound.numbered,
+        roi=region,
     )
     seen = _Seen(prompts.prompts)
     seconds = _paint_tiles(slide, canvas, active, bound or segmentor, seen, progress)
@@ -156,7 +171,16 @@ def extract_slide(
         summary=summary,
         n_tiles=len(tiles),
         n_tiles_tissue=len(with_tissue),
-        reason="" if active else "no tissue found, so no prompt was assessed",
+        reason="" if active else _NOTHING[region is None],
+        quality=quality_record(
+            slide,
+            tissue,
+            mpp=prompts.mpp,
+            focus=seen.focus,
+            names=prompts.names,
+            objects=[item.objects for item in results],
+            coverage=coverage,
+        ),
         seconds={**seconds, "finish": time.perf_counter() - started},
     )
 
@@ -198,14 +222,16 @@ def _has_tissue(tissue: Tissue, tile: TileWindow, mpp: float) -> bool:
 
 
 class _Seen:
-    """Highest presence of each prompt over the tiles, and whether any tile has it."""
+    """Highest presence of each prompt over the tiles, whether any tile has it, focus of tiles."""
 
     def __init__(self, prompts: Sequence[Prompt]) -> None:
         self.presence = np.full(len(prompts), math.nan)
         self.is_present = np.zeros(len(prompts), bool)
+        self.focus: list[float] = []
 
-    def add(self, segmentation: Segmentation) -> None:
+    def add(self, pixels: NDArray[np.uint8], segmentation: Segmentation) -> None:
         """Take over what one tile says."""
+        self.focus.append(focus_of(pixels))
         self.presence = np.fmax(self.presence, segmentation.presence)
         self.is_present |= segmentation.is_present
 
@@ -228,7 +254,7 @@ def _paint_tiles(
 
     def segment(tile: TileWindow, pixels: NDArray[np.uint8]) -> Segmentation:
         found = _segment(segmentor, pixels, prompts, tile, mpp)
-        seen.add(found)
+        seen.add(pixels, found)
         return found
 
     def done(n_tiles: int) -> None:

@@ -57,6 +57,11 @@ class ObjectSpool:
         parts = [index[0] for index in self._index]
         return np.concatenate([np.zeros(0, np.int32), *parts])
 
+    @property
+    def centroid_um(self) -> NDArray[np.float64]:
+        """(rows, 2) (y, x) of every row so far."""
+        return np.concatenate([np.zeros((0, 2)), *(index[2] for index in self._index)])
+
     def _flush(self) -> None:
         """Write what waits as one row group."""
         import pyarrow as pa
@@ -92,7 +97,6 @@ class ObjectSpool:
             self._flush()
         if self._writer is not None:
             self._writer.close()
-        centroid = np.concatenate([np.zeros((0, 2)), *(index[2] for index in self._index)])
         border = np.concatenate([np.zeros(0, bool), *(index[3] for index in self._index)])
         return SpooledObjects(
             path=self._path,
@@ -100,7 +104,7 @@ class ObjectSpool:
             kind=kind,
             kept=kept,
             area_px=area_px[kept],
-            centroid_um=centroid[kept],
+            centroid_um=self.centroid_um[kept],
             touches_border=border[kept],
         )
 

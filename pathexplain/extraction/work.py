@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pathexplain.errors import ConfigError, PathExplainError
 from pathexplain.extraction.exports import export_slide, remove_exports
 from pathexplain.extraction.inputs import changes, config_inputs, slide_inputs
+from pathexplain.extraction.roi import roi_file
 from pathexplain.extraction.run_folder import scratch_folder
 from pathexplain.extraction.slide import Progress, Tiling, extract_slide
 from pathexplain.extraction.store import read_attributes, write_store
@@ -62,6 +63,8 @@ class RunSettings:
         What the stores say about the run.
     exports : tuple of str
         Formats to write beside the store.
+    roi : Path or None
+        Regions of interest: a GeoJSON file, or a folder of one a slide.
     """
 
     out: Path
@@ -74,6 +77,7 @@ class RunSettings:
     inputs: dict[str, str]
     about: dict[str, Any]
     exports: tuple[str, ...] = ()
+    roi: Path | None = None
 
     def store(self, slide_id: str) -> Path:
         """Where a slide's store is."""
@@ -112,12 +116,13 @@ def make_settings(
     mpp: float | None,
     tiling: Tiling,
     exports: tuple[str, ...],
+    roi: Path | None = None,
 ) -> RunSettings:
     """Put together what every process of a run needs to know.
 
     Parameters
     ----------
-    out, prompts, device, mpp, tiling, exports
+    out, prompts, device, mpp, tiling, exports, roi
         As in `RunSettings`.
     segmentor : (str or Segmentor, Segmentor)
         As it was named, and loaded.
@@ -138,7 +143,7 @@ def make_settings(
         "features": list(prompts.features),
     }
     return RunSettings(
-        out, prompts, named, device, mpp, tiling, options, inputs, about, exports=exports
+        out, prompts, named, device, mpp, tiling, options, inputs, about, exports=exports, roi=roi
     )
 
 
@@ -165,7 +170,7 @@ def work_on(
     try:
         loaded = model or _loaded(settings)
         if not task.has_store:
-            found |= slide_inputs(task.path, task.slide_id, loaded)
+            found |= slide_inputs(task.path, task.slide_id, loaded, roi=settings.roi)
             _extract(settings, task, loaded, found, progress)
         export_slide(settings.store(task.slide_id), settings.out, settings.exports)
     except Exception as error:
@@ -213,6 +218,7 @@ def _extract(
             tiling=settings.tiling,
             folder=planes,
             progress=progress,
+            roi=None if settings.roi is None else roi_file(settings.roi, task.slide_id),
         )
         about = {**settings.about, "inputs": dict(inputs), "file": task.path.name}
         # Exports are made from the store, so none may outlive the one it was made from.
