@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pathexplain.prompts import Prompt, PromptSet
+from pathexplain.prompts import Prompt, PromptSet, as_prompts
 from pathexplain.segmentor.segmentation import Segmentation
 from pathexplain.slides.pyramid import Level, PyramidSlide
 
@@ -98,20 +98,24 @@ class ThresholdSegmentor:
 
     name = "threshold"
     licence = "none"
-    weights_sha256 = None
+    weights_sha256: str | None = None
 
     def describe(self, prompt: Prompt) -> tuple[str, str, float]:
         """Every prompt counts as known."""
         return "trained", prompt.name, 1.0
 
     def segment(
-        self, image: NDArray[np.uint8], prompts: Iterable[str | Prompt], *, mpp: float
+        self,
+        image: NDArray[np.uint8],
+        prompts: str | Prompt | Iterable[str | Prompt],
+        *,
+        mpp: float,
     ) -> Segmentation:
         """Threshold the red channel."""
         red = image[..., 0]
         planes = np.stack([red < 140, (red >= 140) & (red < GLASS - 4)]).astype(np.float32)
         return Segmentation(
-            prompts=tuple(prompt for prompt in prompts if isinstance(prompt, Prompt)),
+            prompts=as_prompts(prompts),
             probabilities=planes,
             presence=np.ones(len(planes), np.float32),
             mpp=mpp,
@@ -159,7 +163,12 @@ def _peer(side: int) -> dict[str, Any]:
     n = round(side * SOURCE_MPP / MPP)
     image = painted_slide(side).read(0.0, 0.0, n, n, MPP)
     labels = label(image[..., 0] < 140, connectivity=2)
-    properties = ("area", "perimeter_crofton", "axis_major_length", "axis_minor_length")
+    properties: tuple[str, ...] = (
+        "area",
+        "perimeter_crofton",
+        "axis_major_length",
+        "axis_minor_length",
+    )
     properties += ("eccentricity", "solidity", "extent", "centroid", "bbox", "mean_intensity")
     table = regionprops_table(labels, image, properties=properties)
     return {"n_objects": len(table["area"])}
