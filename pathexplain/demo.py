@@ -119,7 +119,9 @@ def run_demo(
     )
     table = read_cohort(folder / "run")
     say("asking what the diagnosis rests on")
-    rests = importance(table, target="diagnosis", seed=seed, n_permutations=39, n_bootstrap=300)
+    rests = importance(
+        table, target="diagnosis", seed=seed, n_permutations=39, n_bootstrap=300, n_refits=20
+    )
     say("asking what carries survival")
     carries = survival(table, time="time_months", event="event", seed=seed)
     for result in (rests, carries):

@@ -55,8 +55,8 @@ def write_report(
         Base name of both files; ``importance``, ``survival``, ``validation``, ``perturbation`` or
         ``objects`` when not given.
     run : path, optional
-        Run folder that the cohort came from; the page then shows the cells behind the leading
-        features. A path that is no run folder adds nothing.
+        Run folder that the cohort came from, or a table in it; the page then shows the cells
+        behind the leading features. A path that is neither adds nothing.
     extra : iterable of Section
         Further sections of the page, for example exemplars.
 
@@ -96,7 +96,10 @@ def _write(result: object, html: str, target: Path, base: str) -> tuple[Path, Pa
 
 def _cells_behind(result: object, run: str | Path | None) -> tuple[Section, ...]:
     """Exemplars of the leading features, where the cohort is a run folder and features lead."""
-    if run is None or not (Path(run) / "manifest.json").is_file():
+    if run is None:
+        return ()
+    run = Path(run) if Path(run).is_dir() else Path(run).parent
+    if not (run / "manifest.json").is_file():
         return ()
     if _is_survival(result):
         leading = discoveries(result)[:N_EXEMPLARS]

@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 from pathexplain.report import importance_plots, plots, survival_plots
-from pathexplain.report.figures import INK, figure_markup, png_uri
+from pathexplain.report.figures import INK, figure_markup, png_uri, write_figures
+from pathexplain.report.importance_figures import importance_figures
 from pathexplain.report.plots import Curve, Interval
 
 if TYPE_CHECKING:
@@ -99,3 +100,22 @@ def test_png_uri_decodes_to_the_same_pixels() -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (7, 9, 3)).astype(np.uint8)
     raw = base64.b64decode(png_uri(pixels).split(",")[1])
     assert (np.asarray(Image.open(io.BytesIO(raw))) == pixels).all()
+
+
+def test_every_figure_of_an_importance_can_be_had_by_name(importance_result, tmp_path) -> None:
+    """One call: names, captions, text alternatives and axes; files hold the alternative too."""
+    figures = importance_figures(importance_result)
+    names = [one.name for one in figures]
+    assert len(names) == len(set(names))
+    assert {"held-out-roc", "held-out-null", "forest-clusters", "forest-dose-0"} <= set(names)
+    assert all(one.axes and len(one.alt) > 20 and one.caption for one in figures)
+    roc = next(one for one in figures if one.name == "held-out-roc")
+    assert roc.axes[0].get_ylabel() == "sensitivity"
+    svg, png = write_figures([roc], tmp_path)
+    assert roc.alt.split(":")[0] in svg.read_text(encoding="utf-8")
+    with Image.open(png) as picture:
+        assert picture.text["Description"] == roc.alt
+        assert picture.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+    first = svg.read_bytes()
+    write_figures([next(iter(importance_figures(importance_result)))], tmp_path)
+    assert svg.read_bytes() == first
