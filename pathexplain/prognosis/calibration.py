@@ -105,7 +105,7 @@ def brier_score(
         failed_loss = (survival[failed, k] ** 2 * weight[failed] / at_event[failed]).sum()
         alive_loss = ((1.0 - survival[alive, k]) ** 2 * weight[alive]).sum()
         scores[k] = failed_loss + (alive_loss / at_time[k] if alive.any() else 0.0)
-    return scores / weight.sum()
+    return np.asarray(scores / weight.sum())
 
 
 def integrated_brier_score(scores: NDArray[np.float64], times: NDArray[np.float64]) -> float:

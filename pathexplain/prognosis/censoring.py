@@ -59,4 +59,4 @@ def censoring_distribution(
     censored = leaving - events
     with np.errstate(divide="ignore", invalid="ignore"):
         step = np.where(at_risk > 0, 1.0 - censored / at_risk, 1.0)
-    return Censoring(times, np.cumprod(step))
+    return Censoring(times, np.cumprod(step, dtype=np.float64))

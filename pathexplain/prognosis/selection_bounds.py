@@ -125,8 +125,8 @@ def r_concave_tail(mean: float, threshold: float, size: int, r: float) -> float:
 
 def _tail_at(a: float, mean: float, first: int, size: int, r: float) -> float:
     """Return the tail of the extreme law of one `a`; `mean` in units of 1/size."""
-    points = np.arange(size + 1)
-    mass: NDArray[np.float64] = (a + points) ** (1.0 / r)
+    points = np.arange(size + 1, dtype=np.float64)
+    mass = np.power(a + points, 1.0 / r)
     total, moment = np.cumsum(mass), np.cumsum(points * mass)
     below = np.flatnonzero(moment / total <= mean)
     k = int(below[-1])
