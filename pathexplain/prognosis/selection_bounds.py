@@ -5,15 +5,10 @@ Not for running the selection (`stability`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from scipy import optimize
 
 from pathexplain.errors import CohortError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 __all__ = ["largest_q", "meinshausen_buhlmann_bound", "r_concave_tail", "shah_samworth_bound"]
 
