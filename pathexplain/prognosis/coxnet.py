@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pathexplain.prognosis.risk_sets import RiskOrder
 
-__all__ = ["CoxnetPath", "coxnet_path"]
+__all__ = ["CoxnetPath", "coxnet_path", "entered_rows"]
 
 SLACK = 1e-5
 TOLERANCE = 1e-15  # curvature times squared step, a patient
@@ -98,7 +98,7 @@ def coxnet_path(
     factor = np.ones(x.shape[-1]) if penalty_factor is None else np.asarray(penalty_factor, float)
     _check(x, risk, factor, l1_ratio=l1_ratio)
     columns = np.ascontiguousarray((x - x.mean(axis=0))[risk.order].T)
-    entered = _entered(risk)
+    entered = entered_rows(risk)
     penalty = Penalty(float(l1_ratio), factor, TOLERANCE)
     if alphas is None:
         smallest = alpha_min_ratio or (FEW if risk.order.size < x.shape[1] else MANY)
@@ -139,7 +139,7 @@ def _check(
             raise CohortError(message)
 
 
-def _entered(risk: RiskOrder) -> NDArray[np.int64]:
+def entered_rows(risk: RiskOrder) -> NDArray[np.int64]:
     """Return for each row the first row of its stratum that ended by its entry, -1 if none."""
     entered = np.full(risk.time.size, -1, dtype=np.int64)
     if risk.entry is None:
