@@ -253,14 +253,14 @@ def candidate_cuts(
 def spread_of(scores: NDArray[np.float64], places: NDArray[np.intp]) -> NDArray[np.float64]:
     """Return the permutation standard deviation of the sum below each cut."""
     n = scores.size
-    return np.sqrt(places * (n - places) / n * scores.var(ddof=1))
+    return np.asarray(np.sqrt(places * (n - places) / n * scores.var(ddof=1)))
 
 
 def statistics_of(
     ordered: NDArray[np.float64], places: NDArray[np.intp], spread: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return absolute standardized sums (k, cuts) of scores (k, n) that sum to 0."""
-    return np.abs(np.cumsum(ordered, axis=1)[:, places - 1]) / spread
+    return np.asarray(np.abs(np.cumsum(ordered, axis=1)[:, places - 1]) / spread)
 
 
 def _permuted(
