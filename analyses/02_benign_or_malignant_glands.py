@@ -1,5 +1,5 @@
 # %% [markdown]
-"""# Benign or malignant glands: what does the difference rest on?
+"""# Benign and malignant glands, and what the difference rests on.
 
 Colon glands of the GlaS challenge (Sirinukunwattana 2017, doi:10.1016/j.media.2016.08.008): 145
 images of 16 patients, benign or malignant by image. Prompts, masks, features, importance, and both
@@ -14,9 +14,10 @@ Three things would make the answer wrong, and are dealt with here:
   the image classifiers look through an encoder that was never shown any tissue.
 - 16 patients are few: read the intervals, not the numbers.
 
-The images are for research and free to download: https://www.warwick.ac.uk/fac/cross_fac/tia/data/
-glascontest. Set `PATHEXPLAIN_DATA` to a folder with a `manifest.csv` (source, image, mask, patient,
-label) that lists them. Without it, synthetic glands of known truth take their place.
+The images are for research and free to download:
+https://www.warwick.ac.uk/fac/cross_fac/tia/data/glascontest
+Set `PATHEXPLAIN_DATA` to a folder with a `manifest.csv` (source, image, mask, patient, label) that
+lists them. Without it, synthetic glands of known truth take their place.
 """
 
 # %%
@@ -57,7 +58,7 @@ started = time.perf_counter()
 
 # %%
 def real_glands(manifest: pd.DataFrame) -> tuple[list[Path], pd.DataFrame, float]:
-    """The images of GlaS, their glands copied to where the `masks` backend looks."""
+    """List the images of GlaS; copy their glands to where the `masks` backend looks."""
     rows = manifest[manifest["source"] == "glas"]
     names = [Path(image).stem for image in rows["image"]]
     for name, mask in zip(names, rows["mask"], strict=True):
@@ -65,7 +66,7 @@ def real_glands(manifest: pd.DataFrame) -> tuple[list[Path], pd.DataFrame, float
     table = pd.DataFrame(
         {
             "slide_id": names,
-            "patient_id": [f"patient {one}" for one in rows["patient"]],
+            "patient_id": [f"P{one}" for one in rows["patient"]],
             "diagnosis": rows["label"].to_list(),
         }
     )
@@ -94,7 +95,7 @@ def synthetic_glands(n_patients: int) -> tuple[list[Path], pd.DataFrame, float]:
         )
         paths.append(PLACE / "images" / f"{name}.png")
         label = "malignant" if is_malignant else "benign"
-        rows.append((name, f"patient {patient}", label))
+        rows.append((name, f"P{patient}", label))
     table = pd.DataFrame(rows, columns=["slide_id", "patient_id", "diagnosis"])
     return paths, table, 0.62
 

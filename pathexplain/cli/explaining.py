@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["attend", "perturb"]
 
+Flag = Annotated[bool, Parameter(show_default=False)]
 Names = Annotated[tuple[str, ...], Parameter(show_default=False)]
 
 
@@ -40,6 +41,7 @@ def perturb(  # noqa: PLR0913 - one parameter an option
     tile_mpp: float | None = None,
     mpp: float | None = None,
     device: str = "auto",
+    figures: Flag = False,
     seed: int = 0,
 ) -> None:
     """Ask which prompted objects an image classifier rests on, by taking them away.
@@ -85,6 +87,8 @@ def perturb(  # noqa: PLR0913 - one parameter an option
         Resolution of the slides, um per pixel, for files that do not say it.
     device
         "auto", "cpu", "cuda" or "mps".
+    figures
+        Also write every figure as SVG and PNG, to figures/ in the folder of --out.
     seed
         Seed of controls, noise and resampling.
     """
@@ -92,7 +96,7 @@ def perturb(  # noqa: PLR0913 - one parameter an option
     from pathexplain.diagnosis.perturbation import PerturbationOptions
     from pathexplain.diagnosis.perturbation import perturb as run
     from pathexplain.prompts import read_prompts
-    from pathexplain.report import write_report
+    from pathexplain.report import perturbation_figures, write_figures, write_report
 
     prompt_set = read_prompts(prompts)
     given = _names(classes) or None
@@ -119,6 +123,8 @@ def perturb(  # noqa: PLR0913 - one parameter an option
             out=out,
             progress=bars.slide,
         )
+    if figures:
+        write_figures(perturbation_figures(result), out / "figures")
     _finish(result.notes, write_report(result, out))
 
 
@@ -138,6 +144,7 @@ def attend(  # noqa: PLR0913 - one parameter an option
     tile_mpp: float | None = None,
     mpp: float | None = None,
     device: str = "auto",
+    figures: Flag = False,
     seed: int = 0,
 ) -> None:
     """Train attention over prompted objects, patients held out, and paint what each object adds.
@@ -177,6 +184,8 @@ def attend(  # noqa: PLR0913 - one parameter an option
         Resolution of the slides, um per pixel, for files that do not say it.
     device
         "auto", "cpu", "cuda" or "mps".
+    figures
+        Also write every figure as SVG and PNG, to figures/ in the folder of --out.
     seed
         Seed of folds, networks and resampling.
     """
@@ -184,7 +193,7 @@ def attend(  # noqa: PLR0913 - one parameter an option
     from pathexplain.diagnosis.attention import attend as run
     from pathexplain.diagnosis.networks.training import TrainingOptions
     from pathexplain.prompts import read_prompts
-    from pathexplain.report import write_report
+    from pathexplain.report import attention_figures, write_figures, write_report
 
     prompt_set = read_prompts(prompts)
     with Bars() as bars:
@@ -207,6 +216,8 @@ def attend(  # noqa: PLR0913 - one parameter an option
             out=out,
             progress=bars.slide,
         )
+    if figures:
+        write_figures(attention_figures(result), out / "figures")
     _finish(result.notes, write_report(result, out))
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pathexplain.report.attention_plots import attention_figures
-from pathexplain.report.figures import figure_markup
 from pathexplain.report.page import Fact, Page, Section, render, render_page
 from pathexplain.report.wording import format_interval, format_number, join_words
 
@@ -82,9 +81,10 @@ def _facts(result: AttentionResult) -> list[Fact]:
 
 def _sections(result: AttentionResult, folder: str | Path | None) -> list[Section]:
     """Build the sections."""
+    shown = dict.fromkeys(one.class_name for one in result.contributions)
     figures = [
-        (name, figure_markup(figure, alt=alt, name=f"attention-{index}"))
-        for index, (name, (figure, alt)) in enumerate(attention_figures(result).items())
+        (name, one.markup("attention"), one.caption)
+        for name, one in zip(shown, attention_figures(result), strict=True)
     ]
     sections = [
         Section(
@@ -99,9 +99,9 @@ def _sections(result: AttentionResult, folder: str | Path | None) -> list[Sectio
         ),
     ]
     rows = [_row(one, Path(folder)) for one in result.painted] if folder is not None else []
-    shown = [row for row in rows if row is not None]
-    if shown:
-        body = render("attention_pictures.html", rule=_RULE, rows=shown, jpeg=_jpeg_uri)
+    painted = [row for row in rows if row is not None]
+    if painted:
+        body = render("attention_pictures.html", rule=_RULE, rows=painted, jpeg=_jpeg_uri)
         sections.append(Section("Painted on slides", "attention-pictures", body))
     return sections
 

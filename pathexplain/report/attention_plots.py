@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pathexplain.report.figures import NamedFigure
 from pathexplain.report.plots import Interval, forest_plot
 from pathexplain.report.wording import format_number
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from pathexplain.diagnosis.attention.result import AttentionResult
 
 __all__ = ["attention_figures"]
 
 
-def attention_figures(result: AttentionResult) -> dict[str, tuple[Figure, str]]:
-    """Draw one figure a class that is shown, by class, each with its text alternative."""
-    figures = {}
+def attention_figures(result: AttentionResult) -> tuple[NamedFigure, ...]:
+    """Draw one figure a class that is shown, each with its caption and text alternative."""
+    figures = []
     for name in dict.fromkeys(one.class_name for one in result.contributions):
         rows = [one for one in result.contributions if one.class_name == name]
         rows = sorted(rows, key=lambda one: -np.nan_to_num(one.difference.value))
@@ -41,5 +40,10 @@ def attention_figures(result: AttentionResult) -> dict[str, tuple[Figure, str]]:
             logarithmic=False,
         )
         parts = [f"{one.object} {format_number(one.difference.value)}" for one in rows]
-        figures[name] = (figure, f"What each object adds to {name}: " + "; ".join(parts))
-    return figures
+        caption = (
+            f"{name}: what each object adds on the class's slides less what it adds on the others, "
+            "log-odds, with 95 % intervals over patients."
+        )
+        alt = f"What each object adds to {name}: " + "; ".join(parts)
+        figures.append(NamedFigure(f"objects-{len(figures) + 1}", caption, alt, figure))
+    return tuple(figures)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from pathexplain.diagnosis.perturbation.exemplars import RULE
 from pathexplain.diagnosis.perturbation.fills import FILLS
-from pathexplain.report.figures import figure_markup, png_uri
+from pathexplain.report.figures import png_uri
 from pathexplain.report.overlay import outlines
 from pathexplain.report.page import Fact, Page, Section, render, render_page
 from pathexplain.report.perturbation_plots import perturbation_figures
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from pathexplain.diagnosis.perturbation.result import Exemplar, PerturbationResult
+    from pathexplain.report.figures import NamedFigure
 
 __all__ = ["perturbation_html"]
 
@@ -54,8 +55,8 @@ def perturbation_html(result: PerturbationResult, *, folder: str | Path | None =
         title=f"What does {result.settings.classifier} rest on?",
         lead=(
             f"{result.n_slides} slides of {result.n_patients} patients ("
-            f"{join_words(_counts(result))}), with {len(result.prompts)} prompted objects taken "
-            "away in turn."
+            f"{join_words(_counts(result))}); taken away in turn: "
+            f"{join_words([one.name.replace('_', ' ') for one in result.prompts])}."
         ),
         facts=_facts(result),
         warnings=result.notes,
@@ -107,10 +108,7 @@ def _facts(result: PerturbationResult) -> list[Fact]:
 
 def _sections(result: PerturbationResult, folder: str | Path | None) -> list[Section]:
     """Build the sections."""
-    figures = {
-        name: figure_markup(figure, alt=alt, name=f"perturbation-{name}")
-        for name, (figure, alt) in perturbation_figures(result).items()
-    }
+    figures = {one.name: one for one in perturbation_figures(result)}
     sections = [
         Section("What each prompt is worth", "perturbation-effects", _effects(result, figures)),
         Section("Prompts that overlap", "perturbation-prompts", _prompts(result, figures)),
@@ -125,7 +123,7 @@ def _sections(result: PerturbationResult, folder: str | Path | None) -> list[Sec
     return sections
 
 
-def _effects(result: PerturbationResult, figures: dict[str, Markup]) -> Markup:
+def _effects(result: PerturbationResult, figures: dict[str, NamedFigure]) -> Markup:
     """Fill in importances, one block a fill."""
     fills = result.settings.fills
     return render(
@@ -134,18 +132,19 @@ def _effects(result: PerturbationResult, figures: dict[str, Markup]) -> Markup:
         doing="replaced" if len(fills) > 1 else f"replaced ({FILLS[fills[0]]})",
         where=_WHERE[result.settings.control_region],
         figures=[(fill, FILLS[fill].capitalize(), figures[f"importance-{fill}"]) for fill in fills],
+        prefix="perturbation",
         n_tests=result.effects[0].n_tests,
     )
 
 
-def _prompts(result: PerturbationResult, figures: dict[str, Markup]) -> Markup:
+def _prompts(result: PerturbationResult, figures: dict[str, NamedFigure]) -> Markup:
     """Presence, overlaps, sets and shares."""
     return render(
         "perturbation_prompts.html",
         result=result,
         overlap=figures.get("overlap"),
         shapley=figures.get("shapley"),
-        total=sum(one.value.value for one in result.shapley),
+        prefix="perturbation",
         fill=FILLS[result.settings.main_fill],
     )
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pathexplain.report.figures import INK, house_style, new_figure
+from pathexplain.diagnosis.perturbation.fills import FILLS
+from pathexplain.report.figures import INK, NamedFigure, house_style, new_figure
 from pathexplain.report.plots import COLORS, GREY, Interval, forest_plot, open_spines, wrapped
 from pathexplain.report.wording import format_interval, format_number
 
@@ -30,17 +31,34 @@ __all__ = ["importance_plot", "overlap_plot", "perturbation_figures", "shapley_p
 _OFFSET = 0.17
 
 
-def perturbation_figures(result: PerturbationResult) -> dict[str, tuple[Figure, str]]:
-    """Draw all figures of the report, by name, each with its text alternative."""
-    figures = {
-        f"importance-{fill}": importance_plot([one for one in result.effects if one.fill == fill])
-        for fill in result.settings.fills
-    }
+def perturbation_figures(result: PerturbationResult) -> tuple[NamedFigure, ...]:
+    """Draw all figures of the report, each with its caption and text alternative."""
+    figures = []
+    for fill in result.settings.fills:
+        effects = [one for one in result.effects if one.fill == fill]
+        figure, alt = importance_plot(effects)
+        caption = (
+            f"{FILLS[fill].capitalize()}. Orange: the prompt taken away; grey: "
+            f"{result.settings.n_controls} random regions as large, averaged. Dashed: no change."
+        )
+        figures.append(NamedFigure(f"importance-{fill}", caption, alt, figure))
     if len(result.overlap.prompts) > 1:
-        figures["overlap"] = overlap_plot(result.overlap)
+        figure, alt = overlap_plot(result.overlap)
+        caption = (
+            "Share of each prompt's area (row) that lies in each other prompt (column). Prompts "
+            "that overlap are counted twice when each is taken away alone."
+        )
+        figures.append(NamedFigure("overlap", caption, alt, figure))
     if result.shapley:
-        figures["shapley"] = shapley_plot(result.shapley)
-    return figures
+        figure, alt = shapley_plot(result.shapley)
+        total = format_number(sum(one.value.value for one in result.shapley))
+        caption = (
+            "Shapley values: the loss change of all prompts taken away together, shared out by "
+            "each prompt's mean effect over all orders in which they could go. They sum to "
+            f"{total} nats."
+        )
+        figures.append(NamedFigure("shapley", caption, alt, figure))
+    return tuple(figures)
 
 
 def importance_plot(effects: Sequence[Effect]) -> tuple[Figure, str]:

@@ -18,7 +18,7 @@ TOWARDS, AGAINST = (213, 94, 0), (0, 114, 178)
 """Okabe and Ito (2008): orange towards the class, blue against it."""
 
 LARGEST_PX = 900
-STRENGTH = 0.75
+STRENGTH = 0.6
 
 
 def mosaic(
@@ -96,7 +96,7 @@ def paint(
     --------
     >>> grey = np.full((1, 3, 3), 200, np.uint8)
     >>> paint(grey, np.array([[1.0, -1.0, np.nan]]), limit=1.0)[0, :, 2].tolist()
-    [50, 184, 200]
+    [80, 187, 200]
     """
     grey = picture.mean(axis=2, keepdims=True).repeat(3, axis=2)
     share = np.clip(np.nan_to_num(field) / limit, -1, 1)[..., None]
