@@ -21,7 +21,7 @@ __all__ = ["attention_figures"]
 
 def attention_figures(result: AttentionResult) -> tuple[NamedFigure, ...]:
     """Draw one figure a class that is shown, each with its caption and text alternative."""
-    figures = []
+    figures: list[NamedFigure] = []
     for name in dict.fromkeys(one.class_name for one in result.contributions):
         rows = [one for one in result.contributions if one.class_name == name]
         rows = sorted(rows, key=lambda one: -np.nan_to_num(one.difference.value))
