@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from pathexplain.errors import ConfigError
 from pathexplain.prompts import (
     FAMILY_NAMES,
-    PLANNED_FAMILIES,
     Fault,
     Prompt,
     PromptSet,
@@ -306,7 +305,6 @@ def test_as_prompts_takes_one_or_several_and_keeps_given_names() -> None:
         ({"prompts": (Prompt("a", "a"), Prompt("a", "b"))}, "two prompts are named 'a'"),
         ({"features": ("shape", "shape")}, "given twice"),
         ({"features": ("magic",)}, "no feature family 'magic'; available: shape, stain"),
-        ({"features": PLANNED_FAMILIES[:1]}, "not available yet; available: shape, stain"),
         ({"relations": (("a", "z"),)}, "'z', which is no prompt; prompts: a"),
     ],
 )
@@ -324,10 +322,6 @@ def test_both_are_frozen() -> None:
         PromptSet(1, 0.5, (prompt,)).mpp = 1.0
 
 
-def test_planned_and_available_families_do_not_overlap() -> None:
-    assert not set(FAMILY_NAMES) & set(PLANNED_FAMILIES)
-
-
 # ── schema ───────────────────────────────────────────────────────────────────────────────────────
 def test_the_schema_in_docs_is_the_models() -> None:
     written = json.loads((HERE.parent / "docs" / "prompts.schema.json").read_text("utf-8"))
@@ -336,7 +330,7 @@ def test_the_schema_in_docs_is_the_models() -> None:
 
 def test_every_key_of_the_schema_is_described_and_none_has_an_empty_default() -> None:
     schema = json_schema()
-    for model in (schema, schema["$defs"]["PromptEntry"]):
+    for model in (schema, *schema["$defs"].values()):
         assert model["additionalProperties"] is False
         for key, entry in model["properties"].items():
             assert entry.get("description"), key

@@ -18,6 +18,7 @@ from pathexplain.extraction.ownership import InstancePainter, NumberedPainter, R
 from pathexplain.extraction.plane import SparsePlane
 from pathexplain.extraction.spool import ObjectSpool
 from pathexplain.features.registry import pixel_families
+from pathexplain.slides.stains import RUIFROK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pathexplain.prompts import Prompt
     from pathexplain.segmentor.segmentation import Segmentation
     from pathexplain.slides import TileWindow, Tissue
+    from pathexplain.slides.stains import StainVectors
 
 __all__ = ["Layer", "SlideCanvas"]
 
@@ -65,6 +67,8 @@ class SlideCanvas:
         Families to measure; spatial ones, which need the whole slide, are left to the caller.
     tiles : sequence of TileWindow
         Tiles that will be painted.
+    stains : StainVectors
+        How colors are split into stains.
     numbered : sequence of bool, optional
         For each prompt, whether the objects of its segmentations have numbers that hold over the
         whole slide. Default: none have.
@@ -72,7 +76,7 @@ class SlideCanvas:
         Regions are cut to it; objects whose center lies outside are left out.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a slide is, all by keyword
         self,
         folder: Path,
         *,
@@ -81,9 +85,11 @@ class SlideCanvas:
         prompts: Sequence[Prompt],
         families: Sequence[str],
         tiles: Sequence[TileWindow],
+        stains: StainVectors = RUIFROK,
         numbered: Sequence[bool] = (),
         roi: RegionOfInterest | None = None,
     ) -> None:
+        self.stains = stains
         self.shape = shape
         self.roi = roi
         self.mpp = mpp
@@ -172,7 +178,7 @@ class _Painting:
         self._margin_px = canvas.margin_px
         self._roi = canvas.roi
         on_pixels = tuple(family.name for family in pixel_families(families))
-        self._measuring = Measuring(canvas.mpp, on_pixels, prompt.kind, canvas.shape)
+        self._measuring = Measuring(canvas.mpp, on_pixels, prompt.kind, canvas.shape, canvas.stains)
         names = tuple(name for family in pixel_families(families) for name in family.names)
         self._spool = ObjectSpool(folder / "objects.parquet", names)
         self.painter: InstancePainter | NumberedPainter | RegionPainter

@@ -222,6 +222,7 @@ def config_inputs(
         "relations": prompts.relations,
         "within": prompts.within,
         "til": prompts.til,
+        "stain": prompts.stain,
     }
     return {
         "prompts": sha256_json(measured),
@@ -245,7 +246,7 @@ _WORDS = {
     "slide": "the slide file",
     "masks": "the masks of the slide",
     "roi": "the region of interest",
-    "prompts": "the prompts, their mpp or their feature families",
+    "prompts": "the prompts, their mpp, feature families or stain options",
     "segmentor": "the segmentor or its weights",
     "splitting": "how masks are split into objects",
     "options": "the options (mpp of the slides, tile size)",

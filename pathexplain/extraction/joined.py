@@ -172,4 +172,5 @@ def _unseen(roots: NDArray[np.int32], groups: Groups, measuring: Measuring) -> M
 
 def _is_color(name: str) -> bool:
     """Whether a feature is a statistic of single pixels' colors, which a sample estimates."""
-    return name.startswith("stain.") and not name.endswith("gradient_mean")
+    places = ("_gradient_", "_edge_", "_radial_", "_mass_displacement_", "_integrated")
+    return name.startswith("stain.") and not any(place in name for place in places)

@@ -13,9 +13,12 @@ import numpy as np
 from pathexplain.extraction.outlines import outlines_of
 from pathexplain.features.measure import measure_view
 from pathexplain.features.objects import view_objects
+from pathexplain.slides.stains import RUIFROK
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from pathexplain.slides.stains import StainVectors
 
 __all__ = ["Measured", "Measuring", "Window"]
 
@@ -70,12 +73,15 @@ class Measuring:
     kind : {"instances", "region"}
     shape : (int, int)
         Of the slide at the working resolution.
+    stains : StainVectors
+        How colors are split into stains.
     """
 
     mpp: float
     families: tuple[str, ...]
     kind: str
     shape: tuple[int, int]
+    stains: StainVectors = RUIFROK
 
     def __call__(
         self, window: Window, ids: NDArray[np.int64], labels: NDArray[np.int32]
@@ -89,7 +95,7 @@ class Measuring:
         mpp = self.mpp * window.stride
         order = np.argsort(ids)
         ids, labels = ids[order], labels[order]
-        view = view_objects(window.labels, window.pixels, mpp=mpp).only(ids)
+        view = view_objects(window.labels, window.pixels, mpp=mpp, stains=self.stains).only(ids)
         found = measure_view(view, families=self.families, kind=self.kind)
         origin = np.asarray(window.origin_px)
         box = view.box * window.stride + np.tile(origin, 2)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from pathexplain.slides.stains import RUIFROK
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from pathexplain.extraction.closing import LabelPyramid
     from pathexplain.extraction.spool import SpooledObjects
     from pathexplain.prompts import Prompt
+    from pathexplain.slides.stains import StainVectors
 
 __all__ = ["PromptResult", "SlideResult", "State"]
 
@@ -94,6 +97,8 @@ class SlideResult:
         What to know about the slide; empty when nothing.
     quality : dict
         Of the slide and of its masks (`quality.quality_record`).
+    stains : StainVectors
+        How colors were split into stains.
     seconds : dict of str to float
         Where the time went (`pipeline.run_tiles`), and wall seconds of what came after (`finish`).
     """
@@ -111,4 +116,5 @@ class SlideResult:
     n_tiles_tissue: int
     reason: str = ""
     quality: dict[str, Any] = field(default_factory=dict)
+    stains: StainVectors = RUIFROK
     seconds: dict[str, float] = field(default_factory=dict)

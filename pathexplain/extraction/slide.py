@@ -17,17 +17,20 @@ from pathexplain.extraction.pipeline import run_tiles
 from pathexplain.extraction.quality import focus_of, quality_record
 from pathexplain.extraction.results import PromptResult, SlideResult, State
 from pathexplain.extraction.roi import read_roi
-from pathexplain.features import aggregate_slide
+from pathexplain.features import FAMILIES, aggregate_slide
 from pathexplain.features.registry import pixel_families
 from pathexplain.features.slide_objects import SlideObjects, slide_geometry
 from pathexplain.features.spatial import measure_spatial
+from pathexplain.features.stain_columns import STAINS
 from pathexplain.segmentor.backends import PerSlide, SlideSegmentor
-from pathexplain.slides import TileWindow, find_tissue, tile_grid, working_shape
+from pathexplain.slides import TileWindow, find_tissue, slide_stains, tile_grid, working_shape
+from pathexplain.slides.stain_fitting import FIXED_STAINS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     from pathexplain.extraction.canvas import Layer
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
     from pathexplain.prompts import Prompt, PromptSet
     from pathexplain.segmentor.backends import Segmentor
     from pathexplain.segmentor.segmentation import Segmentation
-    from pathexplain.slides import Slide, Tissue
+    from pathexplain.slides import Slide, StainVectors, Tissue
 
 __all__ = ["Progress", "Tiling", "extract_slide"]
 
@@ -122,12 +125,14 @@ def extract_slide(
     # A segmentor that knows the slide is asked everywhere: its objects need not lie on tissue.
     bound = segmentor.for_slide(slide, prompts.prompts) if isinstance(segmentor, PerSlide) else None
     active = list(tiles) if with_tissue and bound is not None else with_tissue
+    stains = _stains(slide, tissue, prompts, is_seen=bool(active))
     canvas = SlideCanvas(
         folder,
         shape=shape,
         mpp=prompts.mpp,
         prompts=prompts.prompts,
         families=prompts.features,
+        stains=stains,
         tiles=active,
         numbered=() if bound is None else bound.numbered,
         roi=region,
@@ -168,7 +173,8 @@ def extract_slide(
         thumbnail_mpp=tissue.mpp,
         tissue_area_mm2=area_mm2,
         prompts=results,
-        summary=summary,
+        summary=_of_stains(summary, stains),
+        stains=stains,
         n_tiles=len(tiles),
         n_tiles_tissue=len(with_tissue),
         reason="" if active else _NOTHING[region is None],
@@ -211,7 +217,7 @@ def _whole_slide(item: PromptResult, layer: Layer, mpp: float) -> SlideObjects:
 
 def _with_spatial(item: PromptResult, spatial: SpatialFeatures) -> PromptResult:
     """Add what was found when all objects were known."""
-    values = spatial.values[item.prompt.name]  # an array, not a frame
+    values = spatial.values[item.prompt.name]  # noqa: PD011  # an array, not a frame
     return replace(item, objects=item.objects.with_columns(spatial.columns, values))
 
 
@@ -219,6 +225,21 @@ def _has_tissue(tissue: Tissue, tile: TileWindow, mpp: float) -> bool:
     """Whether any tissue lies in the tile's core."""
     edges = (tile.core_y0, tile.core_x0, tile.core_y1, tile.core_x1)
     return tissue.covers(*(edge * mpp for edge in edges)) > 0
+
+
+def _stains(slide: Slide, tissue: Tissue, prompts: PromptSet, *, is_seen: bool) -> StainVectors:
+    """Stain vectors that the slide is measured with; fixed ones where nothing is measured."""
+    needs = any(FAMILIES[name].needs_pixels for name in prompts.features)
+    if not (is_seen and needs):
+        return FIXED_STAINS[prompts.stain.method]
+    return slide_stains(slide, tissue, mpp=prompts.mpp, options=prompts.stain)
+
+
+def _of_stains(summary: pd.DataFrame, stains: StainVectors) -> pd.DataFrame:
+    """Leave out the rows of stains that the slide is not measured for."""
+    absent = tuple(f".stain.{name}_" for name in STAINS if name not in stains.names)
+    kept = [not any(part in str(name) for part in absent) for name in summary.index]
+    return summary[kept]
 
 
 class _Seen:

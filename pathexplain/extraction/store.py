@@ -124,6 +124,7 @@ def _stand_in(result: SlideResult, attributes: Mapping[str, Any]) -> Any:
         "n_tiles_tissue": result.n_tiles_tissue,
         "reason": result.reason,
         "quality": result.quality,
+        "stains": result.stains.to_dict(),
         "prompts": {item.prompt.name: item.describe() for item in result.prompts},
     }
     thumbnail = Image2DModel.parse(

@@ -6,6 +6,7 @@ slides are due (see `run`) or where they are worked on (see `processes`, `cluste
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import logging
 import platform
@@ -141,6 +142,7 @@ def make_settings(
         "prompts_file": None if prompts.path is None else prompts.path.name,
         "mpp": prompts.mpp,
         "features": list(prompts.features),
+        "stain": dataclasses.asdict(prompts.stain),
     }
     return RunSettings(
         out, prompts, named, device, mpp, tiling, options, inputs, about, exports=exports, roi=roi

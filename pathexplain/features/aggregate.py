@@ -74,7 +74,7 @@ class _Frame:
 
 
 def feature_names(
-    prompt: str, *, families: Iterable[str] = ("shape", "stain"), kind: str = "instances"
+    prompt: str, *, families: Iterable[str] = ("shape", "stain", "texture"), kind: str = "instances"
 ) -> tuple[str, ...]:
     """Names that `aggregate_slide` gives a prompt, in order; a region has no instance-only ones.
 

@@ -99,7 +99,7 @@ def measure_objects(
     pixels: NDArray[np.uint8] | None = None,
     *,
     mpp: float,
-    families: Iterable[str] = ("shape", "stain"),
+    families: Iterable[str] = ("shape", "stain", "texture"),
     kind: str = "instances",
     stains: StainVectors = RUIFROK,
 ) -> ObjectFeatures:
@@ -155,7 +155,10 @@ def measure_objects(
 
 
 def measure_view(
-    view: ObjectView, *, families: Iterable[str] = ("shape", "stain"), kind: str = "instances"
+    view: ObjectView,
+    *,
+    families: Iterable[str] = ("shape", "stain", "texture"),
+    kind: str = "instances",
 ) -> ObjectFeatures:
     """Measure the objects of a view, which may be some of those in its label image.
 

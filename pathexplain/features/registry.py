@@ -14,6 +14,7 @@ from pathexplain.features.columns import Column, FeatureFamily, Law
 from pathexplain.features.shape import SHAPE
 from pathexplain.features.spatial import CONTEXT, NEIGHBORHOOD, REGION, TIL
 from pathexplain.features.stain import STAIN
+from pathexplain.features.texture import TEXTURE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,6 +32,7 @@ __all__ = [
 FAMILIES: dict[str, FeatureFamily] = {
     "shape": SHAPE,
     "stain": STAIN,
+    "texture": TEXTURE,
     "neighborhood": NEIGHBORHOOD,
     "context": CONTEXT,
     "region": REGION,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathexplain.prompts.model import Kind, Prompt, as_prompts
 from pathexplain.prompts.positions import Fault
-from pathexplain.prompts.promptset import FAMILY_NAMES, PLANNED_FAMILIES, PromptSet
+from pathexplain.prompts.promptset import FAMILY_NAMES, PromptSet
 from pathexplain.prompts.reading import PromptsCheck, check_prompts, read_prompts
 from pathexplain.prompts.schema import json_schema
 from pathexplain.prompts.stain_options import StainMethod, StainOptions
@@ -15,7 +15,6 @@ from pathexplain.prompts.within import TilScore, Within
 
 __all__ = [
     "FAMILY_NAMES",
-    "PLANNED_FAMILIES",
     "Fault",
     "Kind",
     "Prompt",

@@ -6,24 +6,30 @@ Not for reading the file (`reading`), nor for one prompt (`model`).
 from __future__ import annotations
 
 import glob
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pathexplain.errors import ConfigError
 from pathexplain.prompts.model import Prompt, duplicates, is_number, name_faults
+from pathexplain.prompts.stain_options import StainOptions
 from pathexplain.prompts.within import TilScore, Within, unknown_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["FAMILY_NAMES", "MPP_RANGE", "PLANNED_FAMILIES", "PromptSet", "check_families"]
+__all__ = ["FAMILY_NAMES", "MPP_RANGE", "PromptSet", "check_families"]
 
-FAMILY_NAMES: tuple[str, ...] = ("shape", "stain", "neighborhood", "context", "region", "til")
+FAMILY_NAMES: tuple[str, ...] = (
+    "shape",
+    "stain",
+    "texture",
+    "neighborhood",
+    "context",
+    "region",
+    "til",
+)
 """Feature families that are implemented; the registry in `features` has exactly these."""
-
-PLANNED_FAMILIES: tuple[str, ...] = ("texture",)
-"""Feature families of the design that this version does not compute yet."""
 
 MPP_RANGE = (0.05, 20.0)
 """Sensible working resolutions, um per pixel: finer than any scanner, coarser than any gland."""
@@ -59,6 +65,8 @@ class PromptSet:
         The file; None for a set made in Python.
     warnings : tuple of str
         What is allowed but needs care, for example an object outside the vocabulary.
+    stain : StainOptions
+        How colors are split into stains.
 
     Examples
     --------
@@ -80,6 +88,7 @@ class PromptSet:
     segmentor: str | None = None
     path: Path | None = None
     warnings: tuple[str, ...] = ()
+    stain: StainOptions = field(default_factory=StainOptions)
 
     def __post_init__(self) -> None:
         """Check what can be checked without a file."""
@@ -131,9 +140,6 @@ def check_families(names: Iterable[str]) -> list[str]:
     names = tuple(names)
     available = ", ".join(FAMILY_NAMES)
     faults = [f"feature family {name!r} is given twice" for name in duplicates(names)]
-    for name in dict.fromkeys(names):
-        if name in PLANNED_FAMILIES:
-            faults.append(f"feature family {name!r} is not available yet; available: {available}")
-        elif name not in FAMILY_NAMES:
-            faults.append(f"no feature family {name!r}; available: {available}")
+    unknown = [name for name in dict.fromkeys(names) if name not in FAMILY_NAMES]
+    faults += [f"no feature family {name!r}; available: {available}" for name in unknown]
     return faults

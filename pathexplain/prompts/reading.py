@@ -15,6 +15,7 @@ from pathexplain.prompts.model import Kind, Prompt, find_region, is_reserved
 from pathexplain.prompts.positions import Fault, Location, Parsed, read_yaml
 from pathexplain.prompts.promptset import FAMILY_NAMES, PromptSet, check_families
 from pathexplain.prompts.schema import schema_faults, suggestion
+from pathexplain.prompts.stain_options import StainOptions, stain_faults
 from pathexplain.prompts.within import TilScore, Within, within_faults
 from pathexplain.vocabulary import OBJECTS, REGIONS, STRUCTURES, closest_terms, parse_text
 
@@ -91,6 +92,7 @@ def check_prompts(path: str | Path) -> PromptsCheck:
     if isinstance(parsed.value, dict):
         faults += _family_faults(parsed)
         faults += _relation_faults(parsed)
+        faults += _stain_faults(parsed)
         faults += _within_faults(parsed)
         faults += _til_faults(parsed)
         faults += _name_faults(parsed)
@@ -125,6 +127,7 @@ def _build(value: dict[str, Any], path: Path, warnings: tuple[str, ...]) -> Prom
         segmentor=segmentor,
         path=path,
         warnings=warnings,
+        stain=StainOptions(**(value.get("stain") or {})),
     )
 
 
@@ -285,6 +288,17 @@ def _unused_warnings(parsed: Parsed) -> Iterator[Fault]:
     for key, family in (("relations", "context"), ("til", "til")):
         if parsed.value.get(key) and isinstance(families, list) and family not in families:
             yield parsed.fault((key,), f"not used: features do not name {family!r}")
+
+
+def _stain_faults(parsed: Parsed) -> Iterator[Fault]:
+    """Methods and fallbacks that do not exist, or do not go together."""
+    entry = parsed.value.get("stain")
+    if not isinstance(entry, dict):
+        return
+    method, fallback = entry.get("method", "ruifrok"), entry.get("fallback", "")
+    if isinstance(method, str) and isinstance(fallback, str):
+        for key, about in stain_faults(method, fallback).items():
+            yield parsed.fault(("stain", key), about)
 
 
 def _entry_faults(parsed: Parsed, index: int, entry: dict[str, Any]) -> Iterator[Fault]:

@@ -6,12 +6,13 @@ Not for meaning across keys (`reading`): here every key is looked at alone.
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pathexplain.prompts.model import NAME_PATTERN
 from pathexplain.prompts.promptset import FAMILY_NAMES, MPP_RANGE
+from pathexplain.prompts.stain_options import StainMethod
 from pathexplain.prompts.within import MARGIN_RANGE_UM
 from pathexplain.vocabulary import OBJECTS, REGIONS, STRUCTURES
 
@@ -105,6 +106,28 @@ class TilEntry(BaseModel):
     tumor: Name = Field(description="Prompt of the invasive tumor.")
 
 
+class StainEntry(BaseModel):
+    """How colors are split into stains."""
+
+    model_config = _STRICT
+
+    method: str = Field(
+        "ruifrok",
+        description="ruifrok: fixed vectors of hematoxylin and eosin; macenko: the two estimated "
+        "on each slide; h-dab, h-e-dab: fixed vectors with DAB, without and with eosin.",
+        json_schema_extra={"enum": list(get_args(StainMethod))},
+    )
+    normalize: bool = Field(
+        False,  # noqa: FBT003 - the default
+        description="Scale each stain to the same 99th percentile over the tissue of every slide.",
+    )
+    fallback: str = Field(
+        "",
+        description="What to measure with where macenko fails; default: the slide fails.",
+        json_schema_extra={"enum": ["ruifrok"]},
+    )
+
+
 class PromptFile(BaseModel):
     """A pathexplain prompts file: what to find on slides and what to measure."""
 
@@ -130,6 +153,7 @@ class PromptFile(BaseModel):
         [], description="Places in which a prompt's objects are summarized apart."
     )
     til: TilEntry | None = Field(None, description="Prompts for TIL scores.")
+    stain: StainEntry | None = Field(None, description="How colors are split into stains.")
     slides: list[Text] = Field(
         [], description="Slides as globs, relative to this file; default: the working folder's."
     )
@@ -186,6 +210,7 @@ _MODELS: dict[str, type[BaseModel]] = {
     "prompts": PromptEntry,
     "within": WithinEntry,
     "til": TilEntry,
+    "stain": StainEntry,
 }
 _LENGTHS = {"relations": "two prompt names", "within": "one or two prompt names"}
 
@@ -222,6 +247,7 @@ _EXPECTED = {
     "string_too_short": "must be words",
     "float_type": "must be a number such as 0.5",
     "int_type": "must be a whole number",
+    "bool_type": "must be true or false",
     "finite_number": "must be a finite number",
     "list_type": "must be a list, written [a, b]",
     "model_type": "must be keys with values",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathexplain.slides.tissue import Tissue
 
 __all__ = [
+    "FIXED_STAINS",
     "REFERENCE_DENSITY",
     "estimate_macenko",
     "normalized",
@@ -56,7 +57,8 @@ _STRONG_PERCENTILE = 99.0
 
 _N_WINDOWS = 48
 _WINDOW_PX = 192
-_FIRST = {"macenko": RUIFROK, "ruifrok": RUIFROK, "h-dab": H_DAB, "h-e-dab": H_E_DAB}
+FIXED_STAINS = {"ruifrok": RUIFROK, "macenko": RUIFROK, "h-dab": H_DAB, "h-e-dab": H_E_DAB}
+"""Vectors of each method before any pixel is seen; the stains that a slide is measured for."""
 
 
 def slide_stains(
@@ -86,7 +88,7 @@ def slide_stains(
         slide has too little tissue for it.
     """
     chosen = options or StainOptions()
-    fixed = _FIRST[chosen.method]
+    fixed = FIXED_STAINS[chosen.method]
     if chosen.method != "macenko" and not chosen.normalize:
         return fixed
     pixels = sample_tissue(slide, tissue, mpp=mpp)
