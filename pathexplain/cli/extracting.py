@@ -31,6 +31,7 @@ def extract(  # noqa: PLR0913 - one parameter an option
     scheduler: str | None = None,
     export: tuple[str, ...] = (),
     roi: Path | None = None,
+    reader: str | None = None,
     overwrite: Flag = False,
     as_json: Json = False,
 ) -> int:
@@ -64,6 +65,8 @@ def extract(  # noqa: PLR0913 - one parameter an option
         the option again for several.
     roi
         Where to look: annotations of QuPath as GeoJSON, a file or a folder of SLIDE.geojson.
+    reader
+        "openslide", "tiff", "image" or "zarr" for all slides, where the suffix misleads.
     overwrite
         Extract again what was made from other inputs or options.
     as_json
@@ -91,6 +94,7 @@ def extract(  # noqa: PLR0913 - one parameter an option
             scheduler=scheduler,
             exports=export,
             roi=roi,
+            reader=reader,
             progress=bars.slide,
             finished=bars.finished,
         )

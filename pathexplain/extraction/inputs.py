@@ -91,10 +91,15 @@ def _given_paths(
 def _expanded(paths: Iterable[Path]) -> Iterable[Path]:
     """Replace folders by the readable images in them."""
     for path in paths:
-        if path.is_dir():
-            yield from sorted(item for item in path.iterdir() if item.is_file() and is_slide(item))
+        if path.is_dir() and not _is_image(path):
+            yield from sorted(item for item in path.iterdir() if is_slide(item) and _is_image(item))
         else:
             yield path
+
+
+def _is_image(path: Path) -> bool:
+    """Whether a path is one image: a file, or a folder of a format that is one."""
+    return path.is_file() or path.suffix.lower() in SEVERAL_FILES
 
 
 def fingerprint(path: Path) -> str:

@@ -75,6 +75,7 @@ def extract(  # noqa: PLR0913 - the options of the command, all but one by keywo
     exports: Sequence[str] = (),
     finished: Finished | None = None,
     roi: str | Path | None = None,
+    reader: str | None = None,
 ) -> RunSummary:
     """Turn slides and prompts into masks, objects, features and tables.
 
@@ -122,6 +123,8 @@ def extract(  # noqa: PLR0913 - the options of the command, all but one by keywo
     roi : path, optional
         Where to look: annotations of QuPath as GeoJSON, one file or a folder of SLIDE.geojson.
         Default: all tissue.
+    reader : {"openslide", "tiff", "image", "zarr"}, optional
+        Read all slides with this reader, whatever their suffix.
 
     Returns
     -------
@@ -161,6 +164,7 @@ def extract(  # noqa: PLR0913 - the options of the command, all but one by keywo
             tiling=tiling or Tiling(),
             exports=formats,
             roi=_existing(roi),
+            reader=reader,
         )
         where = _Where(workers, scheduler, progress, finished or _tell_nobody)
         try:

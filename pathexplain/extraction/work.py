@@ -66,6 +66,8 @@ class RunSettings:
         Formats to write beside the store.
     roi : Path or None
         Regions of interest: a GeoJSON file, or a folder of one a slide.
+    reader : str or None
+        Reader of the slides in place of that of their suffix.
     """
 
     out: Path
@@ -79,6 +81,7 @@ class RunSettings:
     about: dict[str, Any]
     exports: tuple[str, ...] = ()
     roi: Path | None = None
+    reader: str | None = None
 
     def store(self, slide_id: str) -> Path:
         """Where a slide's store is."""
@@ -108,7 +111,7 @@ class Outcome:
     is_disk_full: bool = False
 
 
-def make_settings(
+def make_settings(  # noqa: PLR0913 - what a run is made of, all but three by keyword
     out: Path,
     prompts: PromptSet,
     segmentor: tuple[str | Segmentor, Segmentor],
@@ -118,18 +121,21 @@ def make_settings(
     tiling: Tiling,
     exports: tuple[str, ...],
     roi: Path | None = None,
+    reader: str | None = None,
 ) -> RunSettings:
     """Put together what every process of a run needs to know.
 
     Parameters
     ----------
-    out, prompts, device, mpp, tiling, exports, roi
+    out, prompts, device, mpp, tiling, exports, roi, reader
         As in `RunSettings`.
     segmentor : (str or Segmentor, Segmentor)
         As it was named, and loaded.
     """
     named, model = segmentor
-    options = {"mpp": mpp, "core_px": tiling.core_px, "halo_px": tiling.halo_px}
+    options: dict[str, Any] = {"mpp": mpp, "core_px": tiling.core_px, "halo_px": tiling.halo_px}
+    if reader is not None:
+        options["reader"] = reader
     inputs = config_inputs(prompts, model, options=options)
     about = {
         **collect(options={**options, "device": device}).to_dict(),
@@ -145,7 +151,18 @@ def make_settings(
         "stain": dataclasses.asdict(prompts.stain),
     }
     return RunSettings(
-        out, prompts, named, device, mpp, tiling, options, inputs, about, exports=exports, roi=roi
+        out,
+        prompts,
+        named,
+        device,
+        mpp,
+        tiling,
+        options,
+        inputs,
+        about,
+        exports=exports,
+        roi=roi,
+        reader=reader,
     )
 
 
@@ -207,7 +224,9 @@ def _extract(
 ) -> None:
     """Write the store of one slide."""
     with (
-        open_slide(task.path, mpp=settings.mpp, slide_id=task.slide_id) as slide,
+        open_slide(
+            task.path, mpp=settings.mpp, slide_id=task.slide_id, reader=settings.reader
+        ) as slide,
         scratch_folder(settings.out) as scratch,
     ):
         planes, parts = scratch / "planes", scratch / "store"

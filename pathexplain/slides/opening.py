@@ -12,6 +12,7 @@ from pathexplain.errors import SlideError
 from pathexplain.slides.image_reader import read_image
 from pathexplain.slides.openslide_reader import read_openslide
 from pathexplain.slides.tiff_reader import read_tiff
+from pathexplain.slides.zarr_reader import read_zarr
 
 if TYPE_CHECKING:
     from pathexplain.slides.pyramid import PyramidSlide
@@ -31,6 +32,7 @@ READERS: dict[str, Reader] = {
     "openslide": read_openslide,
     "tiff": read_tiff,
     "image": read_image,
+    "zarr": read_zarr,
 }
 READER_OF_SUFFIX = {
     ".svs": "openslide",
@@ -48,6 +50,7 @@ READER_OF_SUFFIX = {
     ".png": "image",
     ".jpg": "image",
     ".jpeg": "image",
+    ".zarr": "zarr",
 }
 SLIDE_SUFFIXES: tuple[str, ...] = tuple(READER_OF_SUFFIX)
 
@@ -87,13 +90,14 @@ def open_slide(
     Parameters
     ----------
     path : path
-        The file; its suffix chooses the reader (`SLIDE_SUFFIXES`).
+        The file, or the folder of an OME-Zarr image; its suffix chooses the reader
+        (`SLIDE_SUFFIXES`).
     mpp : float, optional
         um a pixel at full resolution; overrides what the file says, and is needed where the file
         says nothing (PNG, JPEG, some TIFF).
     slide_id : str, optional
         Name in every table; the file's name without its format by default.
-    reader : {"openslide", "tiff", "image"}, optional
+    reader : {"openslide", "tiff", "image", "zarr"}, optional
         Use this reader whatever the suffix, for example OpenSlide for a Ventana ``.tif``.
 
     Returns
@@ -127,7 +131,7 @@ def open_slide(
         what = f"no reader {reader!r}" if reader else f"no reader for suffix {path.suffix!r}"
         message = f"slide {name}: {what} ({path}); {known}"
         raise SlideError(message, slide_id=name, path=str(path))
-    if not path.is_file():
+    if not (path.is_dir() if chosen == "zarr" else path.is_file()):
         message = f"slide {name}: no such file: {path}"
         raise SlideError(message, slide_id=name, path=str(path))
     return READERS[chosen](path, slide_id=name, mpp=mpp)
