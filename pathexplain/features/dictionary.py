@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from pathexplain.errors import FeatureError
+from pathexplain.features.comparison import comparison_markdown
 from pathexplain.features.names import FeatureName
 from pathexplain.features.registry import FAMILIES, column_named, families_named
 from pathexplain.features.summaries import (
@@ -164,6 +165,7 @@ def features_markdown() -> str:
     for family in FAMILIES.values():
         parts.append(f"\n## `{family.name}`\n")
         parts += [_column_section(name, column) for name, column in _pairs(family.name)]
+    parts.append(comparison_markdown())
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -205,9 +207,13 @@ Every number that pathexplain measures. This page is generated from the registry
 - Undefined is NaN, with a counted reason; it is never 0.
 - *Instance-only* features are destroyed by the merging of touching objects: they are NaN for
   region prompts.
-- Laws: what a feature does not depend on, with the relative tolerance that the tests hold it to.
-  `resolution`: the same smooth object drawn at twice the pixel size, from 30 pixels up (or the
-  minimum pixel count where that is larger). `intensity_scale`: half the light everywhere.
+- Laws: what a feature does not depend on, with the tolerance that the tests hold it to: relative,
+  plus an absolute one in the feature's own unit where there are two numbers. `resolution`: the same
+  smooth object drawn at 0.25, 0.5 and 1 um a pixel, from 30 pixels up (or the minimum pixel count
+  where that is larger). `intensity_scale`: half the light everywhere.
+- Densities are of the stain vectors of the slide (`stain` in the prompts file). Columns of a stain
+  that the vectors lack are NaN for objects, and left out of the tables of slides and patients.
+- At the end: [who else has it](#who-else-has-it), feature by feature.
 """
 
 

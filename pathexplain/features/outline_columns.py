@@ -14,7 +14,7 @@ __all__ = ["OUTLINE_COLUMNS"]
 
 _PIECES = f"{LINE}, or it is in several pieces"
 _KUHL = "Kuhl 1982, doi:10.1016/0146-664X(82)90034-X"
-_YOUNG = "Young 1974, doi:10.1016/S0019-9958(74)91038-9"
+_YOUNG = f"Young 1974, Information and Control 25:357-370; {_KUHL}"
 _WAVES = {2: "egg or bean", 3: "triangle", 4: "square", 5: "five lobes", 6: "six lobes"}
 
 _FOURIER: tuple[Column, ...] = (

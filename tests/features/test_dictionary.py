@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from pathexplain.features import (
     features_markdown,
     measure_objects,
 )
+from pathexplain.features.comparison import comparison_markdown
 
 PAGE = Path(__file__).parents[2] / "docs" / "features.md"
 
@@ -34,6 +36,28 @@ def test_every_feature_is_described():
     assert len(table) == sum(len(family.columns) for family in FAMILIES.values())
     text = table.drop(columns=["prompt", "statistic", "undefined", "peers"]).astype(str)
     assert (text != "").all(axis=None)
+
+
+def test_every_source_can_be_found():
+    found = re.compile(r"doi:10\.\d{4,9}/\S+|arXiv:\d{4}\.\d{5}|PMID \d+|ISBN \d+|\d+:\d+-\d+")
+    for family in FAMILIES.values():
+        for entry in family.columns:
+            own = entry.source.startswith("pathexplain ")  # defined here, by nobody before
+            assert own or found.search(entry.source), (entry.name, entry.source)
+
+
+def test_the_comparison_names_every_feature_once_and_its_peers():
+    lines = [line for line in comparison_markdown().splitlines() if line.startswith("| `")]
+    names = [line.split("`")[1] for line in lines]
+    assert len(set(names)) == len(names)
+    stains = [name for name in FAMILIES["stain"].names if ".hematoxylin_" in name]
+    others = [name for family in FAMILIES.values() for name in family.names]
+    others = [name for name in others if not name.startswith("stain.")]
+    assert set(names) == {*others, *(name.replace("hematoxylin", "{stain}") for name in stains)}
+    extent = next(line for line in lines if "`shape.extent`" in line)
+    assert extent.count("≈") == 0
+    perimeter = next(line for line in lines if "`shape.perimeter_um`" in line)
+    assert "≈ AreaShape_Perimeter" in perimeter
 
 
 @pytest.mark.parametrize("kind", ["instances", "region"])
