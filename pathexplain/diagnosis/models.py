@@ -28,11 +28,17 @@ if TYPE_CHECKING:
 __all__ = ["MODELS", "FoldPreparer", "ModelSpec"]
 
 
+STEPS_PER_SD = 2**16
+"""Fineness of prepared values: 1.5e-5 standard deviations."""
+
+
 class FoldPreparer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped bases
     """Leave out unusable features, fill gaps with the median, scale to mean 0 and sd 1.
 
     A feature is unusable when it is constant among the training patients or missing in more than
-    `max_missing` of them. Output is rounded to float32 precision, the one that trees compare in.
+    `max_missing` of them. Output is rounded to 2^-16 standard deviations: trees compare in float32,
+    and a threshold halfway between two such values is exact there, so that every program which
+    follows a tree takes the same branch.
 
     Examples
     --------
@@ -70,10 +76,11 @@ class FoldPreparer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # un
         return self
 
     def transform(self, values: ArrayLike) -> NDArray[np.float64]:
-        """Return the usable features, filled and scaled; (n, n_kept) float64 of float32 values."""
+        """Return the usable features, filled, scaled and rounded; (n, n_kept) float64."""
         filled = self._fill(np.asarray(values, dtype=np.float64))
         scaled = (filled - self.mean_) / self.scale_
-        return np.asarray(scaled.astype(np.float32), dtype=np.float64)
+        rounded = np.round(scaled * STEPS_PER_SD) / STEPS_PER_SD
+        return np.asarray(rounded.astype(np.float32), dtype=np.float64)
 
     def _fill(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the kept columns with gaps filled."""

@@ -32,6 +32,8 @@ def notes_for(
         "SHAP takes features as independent; among correlated features read the cluster, not the "
         "single feature. Importance is about these models, not about cause.",
     ]
+    if inputs.is_repeated:
+        notes.append(_rows_note(inputs))
     smallest = int(min(inputs.target.counts))
     if smallest < FEW_PATIENTS:
         notes.append(
@@ -62,3 +64,19 @@ def notes_for(
             "check that they were not made from the target."
         )
     return tuple(notes)
+
+
+def _rows_note(inputs: Inputs) -> str:
+    """Say how rows stand for patients, and what it means when a patient has several classes."""
+    target = inputs.target
+    note = (
+        f"{target.n_rows} rows of {target.n_patients} patients: rows of a patient share its weight "
+        "and stay together in folds, resamples and permutations."
+    )
+    n_both = sum(target.counts) - target.n_patients
+    if n_both:
+        note += (
+            f" {n_both} times a patient has rows of a further class; tests of one value a patient "
+            "take these as other patients, the mixed models do not."
+        )
+    return note
