@@ -23,6 +23,7 @@ from pathexplain.cli import (
     exporting,
     extracting,
     prognosis,
+    robustness,
     training,
 )
 from pathexplain.cli.output import note
@@ -57,6 +58,7 @@ for command in (
     commands.check,
     commands.features,
     commands.vocabulary,
+    robustness.robustness,
     analyses.importance,
     explaining.perturb,
     explaining.attend,

@@ -1,0 +1,97 @@
+"""Read what `pathexplain robustness` found, to leave out features that do not last.
+
+The one reader for all later stages.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from pathexplain.errors import CohortError
+from pathexplain.robustness.study import ICC_COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["read_robustness", "robust_features"]
+
+
+def read_robustness(folder: str | Path) -> pd.DataFrame:
+    """Read ``icc.csv`` of a folder.
+
+    Returns
+    -------
+    DataFrame
+        Columns `ICC_COLUMNS`, one row a feature and perturbation.
+
+    Raises
+    ------
+    CohortError
+        The file is missing, or has not these columns.
+    """
+    path = Path(folder) / "icc.csv"
+    try:
+        table = pd.read_csv(path, keep_default_na=True, dtype={"feature": str, "reason": str})
+    except (OSError, ValueError) as error:
+        message = f"{path} cannot be read: {error}; make it with `pathexplain robustness`"
+        raise CohortError(message, path=str(path)) from error
+    missing = [column for column in ICC_COLUMNS if column not in table]
+    if missing:
+        message = f"{path} has no columns {', '.join(missing)}; is it of `pathexplain robustness`?"
+        raise CohortError(message, path=str(path))
+    table["reason"] = table["reason"].fillna("")
+    return table[list(ICC_COLUMNS)]
+
+
+def robust_features(
+    folder: str | Path,
+    features: Iterable[str],
+    *,
+    min_icc: float = 0.75,
+    perturbation: str = "all",
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Split features into those that last and those that do not.
+
+    Parameters
+    ----------
+    folder : path
+        Of `pathexplain robustness`.
+    features : iterable of str
+        Names to look up.
+    min_icc : float
+        Least ICC(2,1), at most 1.
+    perturbation : str
+        Whose ICC: "all", or one that was measured.
+
+    Returns
+    -------
+    kept : tuple of str
+        In the order given.
+    dropped : dict of str to str
+        The others, with the reason: ICC too low, undefined, or never measured.
+
+    Raises
+    ------
+    CohortError
+        The folder cannot be read, or has no such perturbation.
+    """
+    table = read_robustness(folder)
+    known = table[table["perturbation"] == perturbation].set_index("feature")
+    if known.empty:
+        there = ", ".join(dict.fromkeys(table["perturbation"]))
+        message = f"{folder} has no perturbation {perturbation!r}; it has {there}"
+        raise CohortError(message, path=str(folder))
+    kept, dropped = [], {}
+    for name in features:
+        if name not in known.index:
+            dropped[name] = f"its robustness was not measured in {folder}"
+            continue
+        icc, reason = float(known.loc[name, "icc"]), str(known.loc[name, "reason"])
+        if icc >= min_icc:
+            kept.append(name)
+        else:
+            dropped[name] = reason or f"ICC {icc:.2f} over {perturbation} conditions < {min_icc:g}"
+    return tuple(kept), dropped
