@@ -31,6 +31,8 @@ __all__ = [
 LONGEST_EDGE_UM = 100.0
 """Longer edges are dropped: they cross glass, lumens or fat and join no neighbors."""
 _FEWEST = 3
+_NO_LENGTH = 1e-6
+"""Voronoi edges this much shorter than their Delaunay edge are none."""
 
 
 @dataclass(frozen=True)
@@ -92,86 +94,110 @@ def delaunay(points_um: NDArray[np.float64]) -> Graph | None:
     >>> len(graph.edges), graph.cell_area_um2[5].round(6)
     (24, np.float64(100.0))
     """
-    places, where = np.unique(points_um, axis=0, return_inverse=True)
-    where = where.reshape(-1)
+    places, where, first = _places(points_um)
     if len(places) < _FEWEST:
         return None
-    middle = places.mean(axis=0)
+    centered = places - places.mean(axis=0)
     try:
-        found = spatial.Delaunay(places - middle)
+        found = spatial.Delaunay(centered)
     except spatial.QhullError:
         return None
-    cells = _measure_cells(places - middle, found.simplices, found.neighbors)
-    edges, area, perimeter, reach = cells
-    first = np.full(len(places), -1, np.int64)
-    first[where[::-1]] = np.arange(len(points_um))[::-1]
-    pairs = np.sort(first[edges], axis=1)
-    pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+    n = len(places)
+    area, perimeter, reach = np.zeros(n), np.zeros(n), np.zeros(n)
+    edges = np.empty((3 * len(found.simplices), 2), np.int64)
+    center = np.empty((len(found.simplices), 2))
+    n_edges = _measure_cells(
+        centered, found.simplices, found.neighbors, center, edges, area, perimeter, reach
+    )
+    pairs = np.sort(first[edges[:n_edges]], axis=1)
+    pairs = pairs[np.argsort(pairs[:, 0] * len(points_um) + pairs[:, 1], kind="stable")]
     step = points_um[pairs[:, 0]] - points_um[pairs[:, 1]]
     length = np.hypot(step[:, 0], step[:, 1])
     return Graph(len(points_um), pairs, length, area[where], perimeter[where], reach[where])
 
 
-def _measure_cells(
-    points: NDArray[np.float64], triangles: NDArray[np.int32], beside: NDArray[np.int32]
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Edges (m, 2) with a Voronoi edge of some length; area, perimeter and reach of each cell."""
-    corner = points[triangles]
-    center = _circumcenters(corner)
-    area, perimeter, reach = (np.zeros(len(points)) for _ in range(3))
-    kites = _kites(corner)
-    radius = np.hypot(*(center - corner[:, 0]).T)
-    open_points = np.zeros(len(points), bool)
-    pairs = []
-    for k in range(3):
-        a, b = triangles[:, (k + 1) % 3], triangles[:, (k + 2) % 3]
-        np.add.at(area, triangles[:, k], kites[:, k])
-        np.maximum.at(reach, triangles[:, k], radius)
-        outer = beside[:, k] < 0
-        open_points[a[outer]] = open_points[b[outer]] = True
-        once = ~outer & (beside[:, k] > np.arange(len(triangles)))
-        gap = center[once] - center[beside[once, k]]
-        side = np.hypot(gap[:, 0], gap[:, 1])
-        np.add.at(perimeter, a[once], side)
-        np.add.at(perimeter, b[once], side)
-        long = np.hypot(*(points[a] - points[b]).T)
-        real = side > 1e-6 * long[once]
-        pairs.append(np.c_[a[once][real], b[once][real]])
-        pairs.append(np.c_[a[outer], b[outer]])
-    area[open_points] = perimeter[open_points] = np.nan
-    reach[open_points] = np.inf
-    return np.concatenate(pairs).astype(np.int64), area, perimeter, reach
+def _places(
+    points: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """Places in a fixed order, the place of each point, and the first point of each place."""
+    order = np.lexsort((points[:, 1], points[:, 0]))
+    ordered = points[order]
+    is_new = np.ones(len(points), bool)
+    is_new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    where = np.empty(len(points), np.int64)
+    where[order] = np.cumsum(is_new) - 1
+    # lexsort is stable: of points at one place, the first comes first.
+    return ordered[is_new], where, order[is_new]
 
 
-def _circumcenters(corner: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Center (t, 2) of the circle through each triangle's corners (t, 3, 2)."""
-    a = corner[:, 0]
-    b, c = corner[:, 1] - a, corner[:, 2] - a
-    b2, c2 = (b**2).sum(axis=1), (c**2).sum(axis=1)
-    twice = 2 * (b[:, 0] * c[:, 1] - b[:, 1] * c[:, 0])
-    twice = np.where(twice == 0, np.finfo(float).tiny, twice)
-    y = (c[:, 1] * b2 - b[:, 1] * c2) / twice
-    x = (b[:, 0] * c2 - c[:, 0] * b2) / twice
-    return np.asarray(np.c_[y, x] + a, np.float64)
+@numba.njit(nogil=True, cache=True)
+def _circumcenter(a: Any, b: Any, c: Any) -> tuple[float, float]:
+    """Center of the circle through three points."""
+    by, bx, cy, cx = b[0] - a[0], b[1] - a[1], c[0] - a[0], c[1] - a[1]
+    b2, c2 = by * by + bx * bx, cy * cy + cx * cx
+    twice = 2 * (by * cx - bx * cy)
+    if twice == 0:
+        twice = 1e-300
+    return a[0] + (cx * b2 - bx * c2) / twice, a[1] + (by * c2 - cy * b2) / twice
 
 
-def _kites(corner: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Signed share (t, 3) of each triangle's corners in the Voronoi cells of its corners."""
-    kites = np.empty(corner.shape[:2])
-    for k in range(3):
-        a, b, c = corner[:, k], corner[:, (k + 1) % 3], corner[:, (k + 2) % 3]
-        twice = np.abs(_cross(b - a, c - a))
-        twice = np.where(twice == 0, np.inf, twice)
-        cot_b = ((a - b) * (c - b)).sum(axis=1) / twice
-        cot_c = ((a - c) * (b - c)).sum(axis=1) / twice
-        ab2, ac2 = ((a - b) ** 2).sum(axis=1), ((a - c) ** 2).sum(axis=1)
-        kites[:, k] = (ab2 * cot_c + ac2 * cot_b) / 8
-    return kites
+@numba.njit(nogil=True, cache=True)
+def _kite(a: Any, b: Any, c: Any) -> float:
+    """Signed share of a triangle in the Voronoi cell of its corner a."""
+    aby, abx, acy, acx = b[0] - a[0], b[1] - a[1], c[0] - a[0], c[1] - a[1]
+    bcy, bcx = c[0] - b[0], c[1] - b[1]
+    twice = abs(aby * acx - abx * acy)
+    if twice == 0:
+        return 0.0
+    cot_b = -(aby * bcy + abx * bcx) / twice
+    cot_c = (acy * bcy + acx * bcx) / twice
+    return ((aby * aby + abx * abx) * cot_c + (acy * acy + acx * acx) * cot_b) / 8
 
 
-def _cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cross products of rows."""
-    return np.asarray(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0], np.float64)
+@numba.njit(nogil=True, cache=True)
+def _measure_cells(  # a kernel takes arrays, not objects
+    points: Any,
+    triangles: Any,
+    beside: Any,
+    center: Any,
+    edges: Any,
+    area: Any,
+    perimeter: Any,
+    reach: Any,
+) -> int:
+    """Fill the cells of all points, and `edges` with those across a Voronoi edge of some length.
+
+    Returns the number of edges.
+    """
+    for t in range(triangles.shape[0]):
+        a, b, c = points[triangles[t, 0]], points[triangles[t, 1]], points[triangles[t, 2]]
+        center[t, 0], center[t, 1] = _circumcenter(a, b, c)
+        radius = np.hypot(center[t, 0] - a[0], center[t, 1] - a[1])
+        for k in range(3):
+            i = triangles[t, k]
+            j, m = triangles[t, (k + 1) % 3], triangles[t, (k + 2) % 3]
+            area[i] += _kite(points[i], points[j], points[m])
+            reach[i] = max(reach[i], radius)
+    n_edges = 0
+    for t in range(triangles.shape[0]):
+        for k in range(3):
+            i, j = triangles[t, (k + 1) % 3], triangles[t, (k + 2) % 3]
+            other = beside[t, k]
+            if other < 0:
+                area[i] = area[j] = perimeter[i] = perimeter[j] = np.nan
+                reach[i] = reach[j] = np.inf
+            elif other > t:
+                side = np.hypot(center[t, 0] - center[other, 0], center[t, 1] - center[other, 1])
+                perimeter[i] += side
+                perimeter[j] += side
+                step = np.hypot(points[i, 0] - points[j, 0], points[i, 1] - points[j, 1])
+                if side <= _NO_LENGTH * step:
+                    continue
+            else:
+                continue
+            edges[n_edges, 0], edges[n_edges, 1] = i, j
+            n_edges += 1
+    return n_edges
 
 
 def spanning_tree_lengths(graph: Graph) -> NDArray[np.float64]:
