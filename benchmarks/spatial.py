@@ -75,10 +75,8 @@ def _scene(n: int, *, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float6
     shape = (round(side * TISSUE_MPP / MPP),) * 2
 
     def scatter(count: int) -> NDArray[np.float64]:
-        angle, distance = (
-            rng.uniform(0, 2 * np.pi, count),
-            radius * np.sqrt(rng.uniform(0, 1, count)),
-        )
+        angle = rng.uniform(0, 2 * np.pi, count)
+        distance = radius * np.sqrt(rng.uniform(0, 1, count))
         return side * TISSUE_MPP / 2 + distance[:, None] * np.c_[np.sin(angle), np.cos(angle)]
 
     geometry = slide_geometry(shape, mpp=MPP, tissue=tissue, tissue_mpp=TISSUE_MPP)
