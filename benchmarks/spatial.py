@@ -77,7 +77,8 @@ def _scene(n: int, *, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float6
     def scatter(count: int) -> NDArray[np.float64]:
         angle = rng.uniform(0, 2 * np.pi, count)
         distance = radius * np.sqrt(rng.uniform(0, 1, count))
-        return side * TISSUE_MPP / 2 + distance[:, None] * np.c_[np.sin(angle), np.cos(angle)]
+        step = distance[:, None] * np.c_[np.sin(angle), np.cos(angle)]
+        return np.asarray(side * TISSUE_MPP / 2 + step, np.float64)
 
     geometry = slide_geometry(shape, mpp=MPP, tissue=tissue, tissue_mpp=TISSUE_MPP)
     return scatter(n), scatter(n // 2), geometry

@@ -79,17 +79,19 @@ def robust_features(
         The folder cannot be read, or has no such perturbation.
     """
     table = read_robustness(folder)
-    known = table[table["perturbation"] == perturbation].set_index("feature")
-    if known.empty:
+    part = table[table["perturbation"] == perturbation]
+    found = zip(part["icc"].astype(float).tolist(), part["reason"].tolist(), strict=True)
+    known = dict(zip(part["feature"].tolist(), found, strict=True))
+    if not known:
         there = ", ".join(dict.fromkeys(table["perturbation"]))
         message = f"{folder} has no perturbation {perturbation!r}; it has {there}"
         raise CohortError(message, path=str(folder))
     kept, dropped = [], {}
     for name in features:
-        if name not in known.index:
+        if name not in known:
             dropped[name] = f"its robustness was not measured in {folder}"
             continue
-        icc, reason = float(known.loc[name, "icc"]), str(known.loc[name, "reason"])
+        icc, reason = known[name]
         if icc >= min_icc:
             kept.append(name)
         else:

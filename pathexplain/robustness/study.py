@@ -55,7 +55,7 @@ ALL = "all"
 class Step(Protocol):
     """Called after every slide under a condition, so that a caller can show how far it is."""
 
-    def __call__(self, stage: str, done: int, total: int) -> None:
+    def __call__(self, stage: str, done: int, total: int, /) -> None:
         """Say that `done` of `total` measurements are done, the last one under `stage`."""
         ...
 

@@ -151,7 +151,8 @@ def _kite(a: Any, b: Any, c: Any) -> float:
         return 0.0
     cot_b = -(aby * bcy + abx * bcx) / twice
     cot_c = (acy * bcy + acx * bcx) / twice
-    return ((aby * aby + abx * abx) * cot_c + (acy * acy + acx * acx) * cot_b) / 8
+    share: float = ((aby * aby + abx * abx) * cot_c + (acy * acy + acx * acx) * cot_b) / 8
+    return share
 
 
 @numba.njit(nogil=True, cache=True)
