@@ -304,6 +304,9 @@ def _enter(settings: RunSettings, manifest: Manifest, outcome: Outcome, path: Pa
         modified_ns,
     )
     manifest.put(record)
+    if outcome.task.has_store and status == "done":
+        reason = "complete and unchanged; exports were made"
+        return SlideStatus(slide_id, path, "skipped", reason, outcome.seconds, store)
     return SlideStatus(
         slide_id, path, status, reason, outcome.seconds, store, outcome.tissue_area_mm2
     )
