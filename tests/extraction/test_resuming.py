@@ -55,7 +55,7 @@ def test_a_full_disk_stops_the_run_and_the_next_one_goes_on(run, segmentor, monk
         return write(path, *arguments, **options)
 
     monkeypatch.setattr(work, "write_store", write_until_full)
-    with pytest.raises(StorageError, match="disk is full .*run the same command again"):
+    with pytest.raises(StorageError, match=r"disk is full .*run the same command again"):
         run()
     assert [item.name for item in (tmp_path / "run" / "stores").iterdir()] == ["s0.zarr"]
     assert not (tmp_path / "run" / ".scratch").exists()
@@ -79,7 +79,8 @@ def test_a_fault_on_one_slide_is_its_reason_and_says_where(run, segmentor):
     def fail_on_second(image, prompts, *, mpp):
         if segmentor.n_calls == 1:
             segmentor.n_calls += 1
-            raise KeyError("color")
+            message = "color"
+            raise KeyError(message)
         return inner(image, prompts, mpp=mpp)
 
     segmentor.segment = fail_on_second
