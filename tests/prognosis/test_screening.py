@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from pathexplain.prognosis.cox import fit_joint, partial_likelihood, risk_order
+from pathexplain.prognosis.cox import risk_order
 from pathexplain.prognosis.options import Options
 from pathexplain.prognosis.outcome import Outcome
 from pathexplain.prognosis.permutation import (
-    martingale_residuals,
     max_t_p_values,
     negative_control,
 )
@@ -126,19 +123,6 @@ def test_table_is_sorted_and_counts_its_family() -> None:
     np.testing.assert_allclose(row.hr_per_sd.value, np.exp(row.beta * row.sd))
 
 
-@pytest.mark.parametrize(("q", "n_strata"), [(0, 1), (0, 3), (2, 1), (2, 3)])
-def test_martingale_residuals_give_the_score(q: int, n_strata: int) -> None:
-    # U(0) = x' M: Therneau, Grambsch and Fleming (1990); exact for Breslow ties
-    study = make_study(q=q, n_strata=n_strata)
-    residuals = martingale_residuals(study)
-    codes = np.zeros(120, int) if study.strata is None else study.strata
-    np.testing.assert_allclose([residuals[codes == k].sum() for k in set(codes)], 0, atol=1e-9)
-    beta = fit_joint(study.covariates, study.risk, ties="breslow").beta if q else np.empty(0)
-    design = np.column_stack([study.covariates, study.features[:, 0]])
-    gradient = partial_likelihood(design, study.risk, np.append(beta, 0.0), ties="breslow")[1]
-    np.testing.assert_allclose(study.features[:, 0] @ residuals, gradient[-1], atol=1e-6)
-
-
 @pytest.mark.parametrize(("q", "n_strata"), [(0, 1), (1, 2)])
 def test_max_t_p_is_uniform_under_the_null(q: int, n_strata: int) -> None:
     smallest = [
@@ -174,17 +158,3 @@ def test_strata_keep_the_risk_sets_apart() -> None:
     risk = risk_order([1.0, 2.0, 1.0, 2.0], [1, 1, 1, 1], strata=[0, 0, 1, 1])
     assert risk.rows[:, 2].tolist() == [0, 0, 1, 1]
     assert len(set(risk.rows[:, 1].tolist())) == 4
-
-
-def test_martingale_residuals_know_delayed_entry() -> None:
-    rng = np.random.default_rng(2)
-    study = make_study(n=150, m=2, q=1)
-    entry = study.outcome.time * rng.uniform(0, 0.8, 150)
-    study = replace(study, outcome=replace(study.outcome, entry=entry))
-    residuals = martingale_residuals(study)
-    np.testing.assert_allclose(residuals.sum(), 0.0, atol=1e-9)
-    # the score of a further column at 0, beside the fitted covariate, is its product with them
-    fit = fit_joint(study.covariates, study.risk, ties="breslow")
-    design = np.column_stack([study.covariates, study.features])
-    gradient = partial_likelihood(design, study.risk, [*fit.beta, 0, 0], ties="breslow")[1]
-    np.testing.assert_allclose(study.features.T @ residuals, gradient[1:], atol=1e-6)
