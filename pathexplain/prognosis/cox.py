@@ -78,7 +78,8 @@ class JointFit:
     """One Cox model of k columns: `beta` (k,), `covariance` (k, k), per unit of each column.
 
     `wald`, `score` and `likelihood_ratio` are chi-squares of all k columns together (k degrees of
-    freedom). Everything estimated is NaN where `status` is not ``"ok"``.
+    freedom). Everything estimated is NaN where `status` is not ``"ok"``; `score`, which needs no
+    maximum, is NaN only where the columns are constant or collinear.
     """
 
     beta: NDArray[np.float64]

@@ -197,7 +197,7 @@ def newton_joint(
             inverse[:] = np.nan
             beta[:] = np.nan
             status = COLLINEAR if iteration == 0 else SEPARATED
-            return status, beta, inverse, np.nan, null if iteration > 0 else loglik, np.nan
+            return status, beta, inverse, np.nan, null if iteration > 0 else loglik, score
         length = _step(inverse, gradient, step)
         if iteration == 0:
             null, score = loglik, length * length
@@ -206,7 +206,7 @@ def newton_joint(
         if not _climb(design, risk, (beta, loglik, step), ties):
             break
     beta[:] = np.nan
-    return NOT_CONVERGED, beta, np.full((beta.size, beta.size), np.nan), np.nan, null, np.nan
+    return NOT_CONVERGED, beta, np.full((beta.size, beta.size), np.nan), np.nan, null, score
 
 
 @compiled
@@ -253,7 +253,8 @@ def _fit_adjusted(
     q = start.size
     design[:, q + 1] = x
     fit = newton_joint(design, risk, np.append(start, 0.0), ties)
-    return fit[0], float(fit[1][q]), float(fit[2][q, q]), fit[3], fit[4], fit[5]
+    score = fit[5] if fit[0] == OK else np.nan
+    return fit[0], float(fit[1][q]), float(fit[2][q, q]), fit[3], fit[4], score
 
 
 @compiled

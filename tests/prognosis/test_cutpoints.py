@@ -32,6 +32,16 @@ def test_a_given_cut_is_the_log_rank_test() -> None:
     assert test.low < test.hr < test.high
 
 
+def test_a_cut_beyond_which_nobody_fails_keeps_its_log_rank_p() -> None:
+    time, x = np.arange(1.0, 41), np.repeat([0.0, 1.0], 20)
+    event = time <= 15
+    test = assess_cut_point(x, time, event, 0.5)
+    other = logrank_test(time[x > 0], time[x == 0], event[x > 0], event[x == 0])
+    assert test.status == "separated"
+    assert np.isnan([test.hr, test.low, test.high]).all()
+    np.testing.assert_allclose(test.p, other.p_value, rtol=1e-8)
+
+
 def test_the_search_is_the_maximum_over_all_cuts() -> None:
     x, time, event = null(90, 1)
     found = search_cut_point(x, time, event, n_permutations=50)

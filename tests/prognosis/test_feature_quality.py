@@ -29,8 +29,8 @@ def test_simex_and_regression_calibration_come_back_to_the_truth() -> None:
     # a quadratic takes out most of the bias, not all (Cook and Stefanski 1994)
     bias = [np.mean(values) - np.mean(oracle) for values in (naive, corrected, calibrated)]
     assert bias[0] < -0.07
-    assert abs(bias[1]) < 0.03
-    assert abs(bias[2]) < 0.03
+    assert abs(bias[1]) < 0.045
+    assert abs(bias[2]) < 0.045
 
 
 def test_simex_without_a_naive_fit_or_an_icc_gives_no_number() -> None:
