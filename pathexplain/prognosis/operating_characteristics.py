@@ -162,7 +162,10 @@ def simulate_discovery(
     1.0
     """
     is_true = np.isin(np.arange(design.m), design.planted)
-    wrong, found, share, wrong_t, share_t, p = [], [], [], [], [], []
+    found: list[float] = []
+    p: list[float] = []
+    false: dict[str, list[int]] = {"rule": [], "max_t": []}
+    share: dict[str, list[float]] = {"rule": [], "max_t": []}
     for k in range(n_cohorts):
         generator = np.random.default_rng(np.random.SeedSequence((seed, k)))
         x, time, event = draw_cohort(design, generator)
@@ -171,24 +174,21 @@ def simulate_discovery(
         )
         passed = result.p_max_t <= result.alpha
         p.append(float(fit_each(x[:, -1:], risk_order(time, event), threads=1).p[0]))
-        found.append(result.reported[is_true].mean() if design.n_planted else np.nan)
-        for reported, any_false, part in (
-            (result.reported, wrong, share),
-            (passed, wrong_t, share_t),
-        ):
+        found.append(float(result.reported[is_true].mean()) if design.n_planted else np.nan)
+        for name, reported in (("rule", result.reported), ("max_t", passed)):
             n_false = int((reported & ~is_true).sum())
-            any_false.append(n_false > 0)
-            part.append(n_false / max(int(reported.sum()), 1))
+            false[name].append(n_false)
+            share[name].append(n_false / max(int(reported.sum()), 1))
         if progress is not None:
             progress(k + 1, n_cohorts)
     return DiscoveryRates(
         design=design,
         n_cohorts=n_cohorts,
-        family_wise_error=float(np.mean(wrong)),
+        family_wise_error=float(np.mean(np.asarray(false["rule"]) > 0)),
         power=float(np.mean(found)),
-        false_discovery_rate=float(np.mean(share)),
-        family_wise_error_max_t=float(np.mean(wrong_t)),
-        false_discovery_rate_max_t=float(np.mean(share_t)),
+        false_discovery_rate=float(np.mean(share["rule"])),
+        family_wise_error_max_t=float(np.mean(np.asarray(false["max_t"]) > 0)),
+        false_discovery_rate_max_t=float(np.mean(share["max_t"])),
         screen_share_below_level=float(np.mean(np.asarray(p) <= LEVEL)),
         p_uniform=float(stats.kstest(p, "uniform").pvalue),
     )
@@ -255,9 +255,18 @@ def simulate_sites(
         time = generator.exponential(np.where(second, 1.0 / site_hr, 1.0))
         event = time <= np.sort(time)[plain.events - 1]
         time = np.minimum(time, time[event].max())
-        options = {"n_permutations": n_permutations, "n_pairs": n_pairs, "seed": seed + k}
-        pooled = discover(x, time, event, **options).reported[0]
-        within = discover(x, time, event, strata=second.astype(np.int64), **options).reported[0]
+        pooled, within = (
+            discover(
+                x,
+                time,
+                event,
+                strata=strata,
+                n_permutations=n_permutations,
+                n_pairs=n_pairs,
+                seed=seed + k,
+            ).reported[0]
+            for strata in (None, second.astype(np.int64))
+        )
         warns = site_predictability(x, np.where(second, "B", "A")).warns
         rows.append((pooled, warns[0], pooled & warns[0], within, warns[1:].any()))
     return SiteWarnings(n_cohorts, *(float(value) for value in np.mean(rows, axis=0)))
