@@ -7,10 +7,11 @@ in two stains. Peers, one process each as they have no other way:
   perimeter, axes, eccentricity, equivalent diameter, hull area, solidity, extent, largest Feret
   diameter, Hu moments). Ours measures 73 features: the ratio is a lower bound.
 - texture: mahotas' Haralick features, four directions, of each object's own pixels, as a caller
-  writes it: crop, quantize, mask, `haralick(ignore_zeros=True)`. Ours adds patterns and granularity.
-- stain: the statistics of HistomicsTK (12 of level, 4 of gradient, and those of a ring of 2 um) with
-  numpy, scipy and scikit-image, object by object, on densities unmixed once by `rgb2hed`. Ours adds
-  shells, edge and displacement.
+  writes it: crop, quantize, mask, `haralick(ignore_zeros=True)`. Ours adds binary patterns and
+  granularity.
+- stain: the statistics that HistomicsTK has (of level, of gradient, and of a ring of 2 um), with
+  numpy, scipy and scikit-image's `rgb2hed`, object by object. Ours adds shells, edge and
+  displacement.
 
 Peers are timed on every `STEP`-th object where an object's cost does not depend on the others, and
 scaled to all. `ratio_*` is of wall time on all cores, `ratio_*_cpu` of processor time summed over
