@@ -448,6 +448,8 @@ def test_the_analyses_hand_over_their_options(
         "n_refits": 200,
         "jobs": 2,
         "checkpoint": table.parent / "importance",
+        "robustness": None,
+        "min_icc": 0.75,
         "seed": 3,
     }
     shown = capsys.readouterr()

@@ -31,6 +31,8 @@ def importance(  # noqa: PLR0913 - one parameter an option
     folds: str | None = None,
     covariates: Names = (),
     order: Names = (),
+    robustness: Path | None = None,
+    min_icc: float = 0.75,
     clinical: Path | None = None,
     clinical_columns: Names = (),
     patient: str = "patient_id",
@@ -61,6 +63,10 @@ def importance(  # noqa: PLR0913 - one parameter an option
         Clinical columns to compare with; several with commas, or the option again.
     order
         Classes of the target from low to high, with commas: the target is then ordinal.
+    robustness
+        Folder of `pathexplain robustness`: features that do not last are left out.
+    min_icc
+        With --robustness: least intraclass correlation of a feature that stays.
     clinical
         CSV with one row a patient, joined to the cohort.
     clinical_columns
@@ -99,6 +105,7 @@ def importance(  # noqa: PLR0913 - one parameter an option
     folder = report_folder(out, cohort, "importance")
     options: dict[str, Any] = {"covariates": names(covariates), "order": names(order)}
     options |= {"n_splits": splits, "n_permutations": permutations, "n_refits": refits}
+    options |= {"robustness": robustness, "min_icc": min_icc}
     options |= {"groups": groups, "site": site, "folds": folds, "seed": seed}
     with Bars() as bars:
         result = run(

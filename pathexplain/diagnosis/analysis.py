@@ -37,6 +37,8 @@ def importance(  # noqa: PLR0913 - keyword-only choices, each with a default
     folds: str | None = None,
     covariates: Sequence[str] = (),
     order: Sequence[str] = (),
+    robustness: str | Path | None = None,
+    min_icc: float = 0.75,
     seed: int = 0,
     n_splits: int = 5,
     n_permutations: int = 59,
@@ -68,6 +70,9 @@ def importance(  # noqa: PLR0913 - keyword-only choices, each with a default
         refused when it parts the rows of a patient
     covariates : clinical columns of the model that the features are compared with
     order : classes from low to high; the target is then ordinal (two classes: the last is positive)
+    robustness : folder of `pathexplain robustness`, or None; features whose intraclass correlation
+        over all its conditions is below `min_icc`, or was not measured, are left out before
+        anything is fitted
     seed : of folds, models, permutations and resamples
     n_splits : outer folds
     n_permutations : most permutations of the labels; the smallest p-value is 1 / (1 + this)
@@ -114,10 +119,12 @@ def importance(  # noqa: PLR0913 - keyword-only choices, each with a default
         folds=folds,
         covariates=tuple(covariates),
         models=tuple(models),
+        min_icc=None if robustness is None else min_icc,
     )
     _check(settings, jobs=jobs)
     columns = Columns(target, groups, site, folds, tuple(covariates), tuple(order))
-    inputs = read_inputs(cohort, columns, n_splits=n_splits)
+    dropped = {} if robustness is None else _not_robust(cohort, robustness, min_icc=min_icc)
+    inputs = read_inputs(cohort, columns, n_splits=n_splits, dropped=dropped)
     key = _key(inputs, settings)
     plan = Plan(inputs, settings, jobs, progress or _silent, Checkpoint(checkpoint, key))
     result = run_plan(plan)
@@ -143,6 +150,16 @@ def _check(settings: Settings, *, jobs: int) -> None:
         if value < 1:
             message = f"{name} is {value}; it must be at least 1"
             raise ConfigError(message)
+
+
+def _not_robust(cohort: AnnData, folder: str | Path, *, min_icc: float) -> dict[str, str]:
+    """Return the features that are not robust enough, with reasons that can be counted."""
+    from pathexplain.robustness import robust_features
+
+    names = [str(name) for name in cohort.var_names]
+    _, dropped = robust_features(folder, names, min_icc=min_icc)
+    low = f"robustness (ICC over all conditions) below {min_icc:g}"
+    return {name: low if why.startswith("ICC ") else why for name, why in dropped.items()}
 
 
 def _key(inputs: Inputs, settings: Settings) -> str:

@@ -34,6 +34,7 @@ MAX_BACKGROUND = 100
 """Training patients a tree model is compared with; more only costs time."""
 
 ADDITIVITY_TOLERANCE = 1e-6
+ROWS_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,14 @@ def tree_shap(
     explainer = shap.TreeExplainer(
         model, data=background, feature_perturbation="interventional", model_output="raw"
     )
-    explained = np.asarray(explainer.shap_values(values, check_additivity=False), dtype=np.float64)
+    # In portions, or shap would draw a progress bar of its own over ours.
+    portions = np.split(values, range(ROWS_AT_ONCE, len(values), ROWS_AT_ONCE))
+    explained = np.concatenate(
+        [
+            np.asarray(explainer.shap_values(part, check_additivity=False), dtype=np.float64)
+            for part in portions
+        ]
+    )
     base = np.atleast_1d(np.asarray(explainer.expected_value, dtype=np.float64))
     explained = explained.reshape(*values.shape, -1)
     if explained.shape[2] == BINARY:

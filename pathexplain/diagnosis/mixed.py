@@ -144,16 +144,21 @@ def _fit(
 ) -> Any:
     """Fit by REML; the reason where that fails."""
     from statsmodels.regression.mixed_linear_model import MixedLM
-    from statsmodels.tools.sm_exceptions import ConvergenceWarning
+    from statsmodels.tools.sm_exceptions import ConvergenceWarning, SingularMatrixWarning
 
     with warnings.catch_warnings():
         # A variance of 0 between groups is an answer, not a failure; `converged` is checked.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        warnings.filterwarnings("ignore", message="Random effects covariance is singular")
+        warnings.simplefilter("ignore", SingularMatrixWarning)
+        model = MixedLM(scores, design, groups)
         try:
-            fitted = MixedLM(scores, design, groups).fit(reml=True, method=["lbfgs", "powell"])
+            fitted = model.fit(reml=True, method=["lbfgs", "powell"])
         except np.linalg.LinAlgError:
-            return "the mixed model is singular"
+            # The gradient has no value where the variance between groups is 0; Powell needs none.
+            try:
+                fitted = model.fit(reml=True, method=["powell"])
+            except np.linalg.LinAlgError:
+                return "the mixed model is singular"
     return fitted if fitted.converged else "the mixed model did not converge"
 
 

@@ -21,6 +21,7 @@ from pathexplain.diagnosis.outputs import questions_of
 from pathexplain.diagnosis.permutation import permute_clusters
 from pathexplain.diagnosis.splits import make_folds
 from pathexplain.errors import CohortError, ConfigError
+from pathexplain.robustness.study import ICC_COLUMNS
 from pathexplain.serialization import to_jsonable
 
 LINEAR = {"models": ["elastic_net"], "n_permutations": 20, "n_bootstrap": 200, "n_refits": 10}
@@ -319,3 +320,21 @@ def test_the_number_of_processes_and_a_stop_change_nothing(tmp_path):
     again = importance(cohort, target="dx", site="site", jobs=2, checkpoint=tmp_path, **options)
     assert to_jsonable(alone) == to_jsonable(again)
     assert not list(tmp_path.iterdir())
+
+
+def test_features_that_are_not_robust_are_left_out_with_the_reason(tmp_path):
+    rows = [f"f{i:02},all,{0.5 if i == 3 else 0.9}" for i in range(11)]
+    full = [*ICC_COLUMNS]
+    frame = pd.DataFrame(
+        [row.split(",") for row in rows], columns=["feature", "perturbation", "icc"]
+    )
+    frame.reindex(columns=full).to_csv(tmp_path / "icc.csv", index=False)
+    result = importance(planted(), target="dx", robustness=tmp_path, **LINEAR)
+    low, unknown = sorted(result.target.dropped, key=lambda one: one.features)
+    assert (low.features, unknown.features) == (("f03",), ("f11",))
+    assert "below 0.75" in low.reason
+    assert "not measured" in unknown.reason
+    assert result.target.n_features == 10
+    assert {t.feature for t in result.univariate}.isdisjoint({"f03", "f11"})
+    with pytest.raises(CohortError, match="all 12 features are left out"):
+        importance(planted(), target="dx", robustness=tmp_path, min_icc=0.99, **LINEAR)

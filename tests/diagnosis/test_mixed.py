@@ -95,6 +95,19 @@ def test_what_cannot_be_fitted_says_why_and_is_not_counted():
     assert np.isnan(few.q_value)
 
 
+def test_sites_that_do_not_differ_have_no_variance_and_no_warning():
+    rng = np.random.default_rng(7)
+    values = rng.normal(size=(60, 1))
+    site = np.array([f"s{i % 6}" for i in range(60)])
+    dx = np.where(rng.random(60) < 0.5, "yes", "no")
+    who = np.array([f"q{i}" for i in range(60)])
+    values -= np.array([values[site == one].mean() for one in site])[:, None]
+    (test,) = mixed_tests(inputs_of(values, dx, who, site=site))
+    assert test.variance_share == pytest.approx(0.0, abs=1e-3)
+    exact = ttest_ind(*(normal_scores(values[:, 0])[dx == one] for one in ("yes", "no")))
+    assert test.p_value == pytest.approx(exact.pvalue, rel=0.05)
+
+
 def test_one_row_a_patient_and_no_site_needs_no_mixed_model():
     values, who = slides(20, 1)
     dx = np.where(np.arange(20) % 2, "yes", "no")
