@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 REPO = Path(__file__).parents[1]
@@ -42,3 +43,16 @@ def test_benign_or_malignant_glands(tmp_path: Path) -> None:
     for name in ("importance/importance", "attention/objects", "perturbation/perturbation"):
         assert (tmp_path / f"{name}.html").is_file()
         assert (tmp_path / f"{name}.json").is_file()
+
+
+@pytest.mark.slow
+def test_nuclear_phenotypes(tmp_path: Path) -> None:
+    said = run_analysis("09_nuclear_phenotypes.py", tmp_path)
+    assert "synthetic: 8 images" in said
+    assert "4 patients with benign, 4 with malignant glands" in said
+    for name in ("umap.png", "composition.png", "exemplars.png", "phenotypes.h5ad"):
+        assert (tmp_path / name).is_file()
+    composition = pd.read_csv(tmp_path / "composition.csv", index_col=0)
+    # darker nuclei and more lymphocytes were planted, so some phenotype parts the two completely:
+    # Mann-Whitney of 4 against 4 patients cannot be smaller
+    assert composition["p"].min() == pytest.approx(2 / 70, abs=1e-3)
