@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import pathexplain
 from pathexplain.cli import main
 from pathexplain.cli.app import app
 from pathexplain.errors import FitError
+from pathexplain.extraction import RunSummary, SlideStatus
 
 HEAVY = ("torch", "shap", "lifelines", "pandas", "numpy", "sklearn", "spatialdata", "pydantic")
 COMMANDS = (
@@ -257,31 +257,21 @@ def test_vocabulary_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 # ── extract ──────────────────────────────────────────────────────────────────────────────────────
-@dataclass(frozen=True)
-class Status:
-    slide_id: str
-    status: str
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class Summary:
-    out: Path
-    slides: tuple[Status, ...]
-    warnings: tuple[str, ...] = ()
-    exit_code: int = 0
-
-
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]]]:
     """Stand in for the pipeline: note the call, and report one good and one bad slide."""
     made: list[tuple[Any, dict[str, Any]]] = []
 
-    def extract(slides: Any, **options: Any) -> Summary:
+    def extract(slides: Any, **options: Any) -> RunSummary:
         made.append((slides, options))
         options["progress"]("[a]", 1, 2)
-        bad = Status("b", "failed", "truncated at byte 7")
-        return Summary(options["out"], (Status("a", "done"), bad), ("2 slides, 1 left",), 3)
+        good = SlideStatus("a", Path("a.png"), "done", tissue_area_mm2=2.0)
+        bad = SlideStatus("b", Path("b.png"), "failed", "truncated at byte 7")
+        worse = SlideStatus("c", Path("c.png"), "failed", "no mpp")
+        for index, status in enumerate((good, bad, worse), start=1):
+            options["finished"](status, index, 3)
+        said = ("2 slides, 1 left",)
+        return RunSummary(options["out"], (good, bad, worse), None, said, seconds=60.0)
 
     monkeypatch.setattr("pathexplain.extraction.extract", extract)
     return made
@@ -291,6 +281,7 @@ def test_extract_hands_over_its_options_and_tells_what_failed(
     prompts: Path, calls: list[tuple[Any, dict[str, Any]]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ["--out", "run", "--segmentor", "stain", "--mpp", "0.25", "--device", "cpu"]
+    options += ["--workers", "2", "--export", "geojson", "--export", "ome-tiff"]
     words = ["extract", "a.png", "b.png", "--prompts", str(prompts), *options, "--overwrite"]
     assert main(words) == 3
     ((slides, given),) = calls
@@ -298,10 +289,12 @@ def test_extract_hands_over_its_options_and_tells_what_failed(
     assert given["prompts"].names == ("nucleus",)
     assert (given["out"], given["segmentor"], given["mpp"]) == (Path("run"), "stain", 0.25)
     assert (given["device"], given["overwrite"], given["patients"]) == ("cpu", True, None)
+    assert (given["workers"], given["exports"]) == (2, ("geojson", "ome-tiff"))
+    assert given["scheduler"] is None
     shown = capsys.readouterr()
     assert shown.out == "run\n"
     assert "failed: b: truncated at byte 7" in shown.err
-    assert "1 done, 1 failed" in shown.err
+    assert "1 done, 2 failed in 1 min 0 s; 60.0 slides an hour, 0.033 mm²" in shown.err
     assert "warning: 2 slides, 1 left" in shown.err
 
 
@@ -352,6 +345,8 @@ def test_bars_show_on_a_terminal_alone(
     shown = capsys.readouterr().err
     assert "1/2" in shown
     assert "[a]" in shown
+    assert "slides, 2 failed" in shown
+    assert "3/3" in shown
     assert [slides for slides, _ in calls] == [(Path("[a].png"),)] * 2
 
 
@@ -371,8 +366,10 @@ def test_extract_runs_on_the_images_of_the_working_folder(
     assert main([*words, "--mpp", "0.5"]) == 0
     shown = capsys.readouterr()
     assert shown.out == "pathexplain-run\n"
-    assert shown.err.splitlines()[-1] == "1 done"
+    assert re.match(r"1 done in \d+ s; [\d.]+ slides an hour", shown.err.splitlines()[-1])
     assert {path.name for path in (folder / "pathexplain-run").iterdir()} == {
+        ".lock",
+        "quality.csv",
         "manifest.json",
         "stores",
         "slides.h5ad",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -146,7 +146,8 @@ def extract(  # noqa: PLR0913 - the options of the command, all but one by keywo
     _check_workers(workers, scheduler)
     formats = check_formats(exports)
     found = find_slides(slides, prompts=prompt_set)
-    folder = make_run_folder(_named_folder(out, prompt_set))
+    named_folder = _named_folder(out, prompt_set)
+    folder = make_run_folder(named_folder)
     with sole_run(folder):
         _clean(folder)
         manifest = Manifest(folder)
@@ -169,7 +170,8 @@ def extract(  # noqa: PLR0913 - the options of the command, all but one by keywo
         where = _Where(workers, scheduler, progress, finished or _tell_nobody)
         try:
             statuses = _work(settings, manifest, found, model, where, overwrite=overwrite)
-            return _summary(settings, manifest, statuses, known_patients, model, start)
+            summary = _summary(settings, manifest, statuses, known_patients, model, start)
+            return replace(summary, out=named_folder)
         except OSError as error:
             if error.errno not in DISK_FULL:
                 raise
