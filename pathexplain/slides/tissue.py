@@ -29,6 +29,8 @@ __all__ = ["Tissue", "find_tissue"]
 SIGNAL_LIMITS = (0.05, 0.08)
 # Small slides are looked at more finely, so that their longer side has this many pixels.
 LEAST_SIDE_PX = 256
+# Very large slides are looked at more coarsely, so that memory stays bounded.
+MOST_PX = 2**23
 SMOOTHING_UM = 6.0
 STRIP_ROWS = 512
 CLOSING_UM = 12.0
@@ -132,7 +134,7 @@ def find_tissue(slide: Slide, *, mpp: float = 8.0) -> Tissue:
         Stained tissue in bright field.
     mpp : float
         Resolution to look at, um a pixel, > 0. Slides below 256 px at it are looked at more finely,
-        never more finely than they are.
+        never more finely than they are; above 537 mm2 more coarsely, which bounds memory.
 
     Returns
     -------
@@ -153,7 +155,9 @@ def find_tissue(slide: Slide, *, mpp: float = 8.0) -> Tissue:
     0.64
     """
     longest_um = max(slide.shape) * slide.mpp
-    resolution = max(slide.mpp, min(mpp, longest_um / LEAST_SIDE_PX))
+    area_um2 = slide.shape[0] * slide.shape[1] * slide.mpp**2
+    coarsest = max(mpp, (area_um2 / MOST_PX) ** 0.5)
+    resolution = max(slide.mpp, min(coarsest, longest_um / LEAST_SIDE_PX))
     height, width = working_shape(slide, resolution)
     thumbnail = slide.read(0.0, 0.0, height, width, resolution)
     density = _smooth_density(thumbnail, resolution)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pathexplain.errors import ConfigError
 from pathexplain.slides import ArraySlide, Tissue, find_tissue
+from pathexplain.slides import tissue as tissue_module
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,6 +91,15 @@ def test_small_slides_are_looked_at_finely_and_never_finer_than_they_are() -> No
     tissue = find_tissue(ArraySlide(large, mpp=0.5))
     assert (tissue.mpp, tissue.mask.shape) == (1.0, (256, 256))
     assert find_tissue(ArraySlide(pixels[:1, :1], mpp=0.5)).mask.shape == (1, 1)
+
+
+def test_very_large_slides_are_looked_at_coarsely(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = glass()
+    body = disk(pixels, 300, 350, 200, EOSIN)
+    monkeypatch.setattr(tissue_module, "MOST_PX", 300 * 350)
+    tissue = find_tissue(ArraySlide(pixels, mpp=8.0))
+    assert tissue.mask.size <= 300 * 350
+    assert tissue.area_mm2 == pytest.approx(body.sum() * 64e-6, rel=0.03)
 
 
 @given(y=st.floats(-40, 60), x=st.floats(-40, 60), height=st.floats(1, 90), width=st.floats(1, 90))
