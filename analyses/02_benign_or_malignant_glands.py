@@ -37,7 +37,6 @@ from pathexplain.diagnosis.attention import AttentionOptions
 from pathexplain.diagnosis.networks.classifiers import load_classifier
 from pathexplain.diagnosis.networks.training import TrainingOptions
 from pathexplain.diagnosis.perturbation import PerturbationOptions
-from pathexplain.diagnosis.resampling import auroc_resamples, interval_of, patient_weights
 from pathexplain.diagnosis.tiles import TileSpec
 from pathexplain.phantom import TissueParams, tissue
 from pathexplain.prompts import FAMILY_NAMES
@@ -164,9 +163,11 @@ rows = anndata.AnnData(
     ),
     var=measured.var,
 )
-known = np.isfinite(np.asarray(rows.X)).mean(axis=0) > 0.9
+# Shape is measured on whole glands alone, and a quarter of the GlaS images hold none that the edge
+# does not cut: a stricter share would leave out all of architecture.
+known = np.isfinite(np.asarray(rows.X)).mean(axis=0) > 0.6
 rows = rows[:, known].copy()
-print(f"{rows.n_vars} features defined in more than 90 % of the images, of {measured.n_vars}")
+print(f"{rows.n_vars} features defined in more than 60 % of the images, of {measured.n_vars}")
 result = importance(
     rows,
     target="diagnosis",
@@ -174,6 +175,7 @@ result = importance(
     n_splits=4 if QUICK else 5,
     n_permutations=20 if QUICK else 59,
     n_bootstrap=200 if QUICK else 1000,
+    n_refits=10 if QUICK else 100,
     models=("elastic_net",) if QUICK else ("elastic_net", "random_forest"),
 )
 for path in write_report(result, PLACE / "importance", run=PLACE / "run"):
@@ -181,20 +183,11 @@ for path in write_report(result, PLACE / "importance", run=PLACE / "run"):
 
 # %%
 for model in result.models:
-    by_row = {one.patient: one for one in model.predictions}
-    codes = (rows.obs["diagnosis"] == "malignant").to_numpy().astype(np.int64)
-    if set(by_row) == set(rows.obs_names):
-        chance = np.array([by_row[name].probabilities for name in rows.obs_names])
-        weights = patient_weights(rows.obs["patient"].tolist(), n_bootstrap=2000, seed=0)
-        area = interval_of(
-            float(auroc_resamples(chance, codes, np.ones((1, len(codes))))[0]),
-            auroc_resamples(chance, codes, weights),
-        )
-        width = area.high - area.low
-        print(
-            f"{model.label}: held-out AUROC {area.value:.3f}, 95 % interval over patients "
-            f"{area.low:.3f} to {area.high:.3f} (width {width:.3f})"
-        )
+    area = model.metric("auroc").interval
+    print(
+        f"{model.label}: held-out AUROC {area.value:.3f}, 95 % interval over patients "
+        f"{area.low:.3f} to {area.high:.3f} (width {area.high - area.low:.3f})"
+    )
     print(f"  {model.verdict}")
 
 # %% [markdown]
@@ -209,6 +202,8 @@ for model in result.models:
 
 # %%
 EXPECTED = {
+    "hematoxylin_radial_1": ("nuclei lined up at the base of the wall: polarity", "lower"),
+    "hematoxylin_contrast": ("gland bluer than the stroma around it: crowded nuclei", "higher"),
     "solidity": ("outline without bays and buds", "lower"),
     "convexity": ("outline as short as its hull's", "lower"),
     "circularity": ("roundness of the outline", "lower"),
@@ -222,7 +217,7 @@ EXPECTED = {
     "area_um2": ("size of the gland", "higher"),
     "hematoxylin": ("blueness: crowded nuclei, lost mucin and lumen", "higher"),
     "eosin": ("pinkness of cytoplasm and secretion", "unknown"),
-    "contrast": ("gland wall against its surroundings", "unknown"),
+    "contrast": ("gland against its surroundings", "unknown"),
     "density_per_mm2": ("glands in an area", "unknown"),
 }
 

@@ -258,7 +258,7 @@ def _rows(
 ) -> tuple[SlidePrediction, ...]:
     """One row a slide."""
     fold_of = {int(row): one.index for one in trained for row in one.test}
-    chances = {kind: np.exp(statistics.margins(one.logits)).round(6) for kind, one in made.items()}
+    chances = {kind: np.exp(statistics.margins(one.logits)) for kind, one in made.items()}
     shown = [1 if len(classes) == statistics.BINARY else int(code) for code in codes]
     return tuple(
         SlidePrediction(
