@@ -39,7 +39,8 @@ def perturbation_figures(result: PerturbationResult) -> tuple[NamedFigure, ...]:
         figure, alt = importance_plot(effects)
         caption = (
             f"{FILLS[fill].capitalize()}. Orange: the prompt taken away; grey: "
-            f"{result.settings.n_controls} random regions as large, averaged. Dashed: no change."
+            f"{result.settings.n_controls} random regions as large, averaged, "
+            "on the slides that have room for them. Dashed: no change."
         )
         figures.append(NamedFigure(f"importance-{fill}", caption, alt, figure))
     if len(result.overlap.prompts) > 1:
