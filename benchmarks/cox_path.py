@@ -1,8 +1,9 @@
 """Elastic-net Cox path: processor seconds against scikit-survival's, at equal accuracy.
 
-The same penalties (50, down to a twentieth of the first), the same features, one thread. Their
-tolerance is tightened until both agree to 1e-5, which is where ours stands at its default; their
-default tolerance stands beside, with its distance from the optimum.
+The same penalties (50, down to a twentieth of the first), the same features, one thread. Ours
+stands within 1e-6 of the optimum at its default. Theirs is timed at a tolerance of 1e-11, where it
+comes within 1e-5 to 3e-4 on these paths, and at its default, where it is faster than ours and 1e-3
+to 1e-2 away.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathexplain.prognosis.coxnet import coxnet_path
 
 SIZES = ((300, 100), (500, 1000), (1000, 1000))
 L1_RATIO, N_ALPHAS, LAST = 0.9, 50, 0.05
-TIGHT = 1e-11  # their tolerance at which both agree to 1e-5
+TIGHT = 1e-11
 
 
 def run() -> dict[str, Any]:
@@ -40,7 +41,7 @@ def run() -> dict[str, Any]:
             "ours_seconds": ours,
             "features_at_end": int((path.beta[-1] != 0).sum()),
         }
-        for name, tolerance in (("equal_accuracy", TIGHT), ("their_default", 1e-7)):
+        for name, tolerance in (("tight", TIGHT), ("their_default", 1e-7)):
             model = CoxnetSurvivalAnalysis(**options, tol=tolerance, max_iter=10**7)
             start = time.process_time()
             model.fit(x, Surv.from_arrays(event, follow_up))
