@@ -288,7 +288,8 @@ for axis in axes.ravel():
 for line, group in zip(axes, groups, strict=True):
     for axis, row in zip(line, exemplars(group), strict=False):
         show(axis, row)
-    line[0].set_title(f"{group}: {', '.join(marks[group][:2])}", loc="left", fontsize=8)
+    words = line[0].set_title(f"{group}: {', '.join(marks[group][:2])}", loc="left", fontsize=8)
+    words.set_in_layout(False)  # it runs over the pictures beside
 figure.suptitle(f"typical nuclei of each phenotype; {SIDE_UM:g} µm a side", fontsize=10)
 figure.tight_layout()
 figure.savefig(PLACE / "exemplars.png", dpi=120)
