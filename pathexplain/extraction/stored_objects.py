@@ -120,7 +120,7 @@ class StoredObjects:
         with parquet.ParquetFile(self.path / "shapes" / prompt / "shapes.parquet") as file:
             names = [name for name in file.schema_arrow.names if name != "geometry"]
             done = 0
-            for batch in file.iter_batches(size, columns=["geometry", names[0]]):
+            for batch in _pieces(file, size, ["geometry", names[0]]):
                 here = slice(start + done, start + done + len(batch))
                 found = np.asarray(batch.column(names[0]), np.int64)
                 done += len(batch)
@@ -138,3 +138,9 @@ class StoredObjects:
             "delete the store and run the same command again"
         )
         raise TableError(message, slide_id=self.slide_id, prompt=prompt, path=str(self.path))
+
+
+def _pieces(file: Any, size: int, columns: list[str]) -> Iterator[Any]:
+    """Read some rows at a time, closing each row group: read in one go, the reader keeps them."""
+    for index in range(file.num_row_groups):
+        yield from file.iter_batches(size, row_groups=[index], columns=columns)
