@@ -56,3 +56,13 @@ def test_nuclear_phenotypes(tmp_path: Path) -> None:
     # darker nuclei and more lymphocytes were planted, so some phenotype parts the two completely:
     # Mann-Whitney of 4 against 4 patients cannot be smaller
     assert composition["p"].min() == pytest.approx(2 / 70, abs=1e-3)
+
+
+@pytest.mark.slow
+def test_wisconsin_nuclei(tmp_path: Path) -> None:
+    said = run_analysis("03_wisconsin_nuclei.py", tmp_path)
+    assert "at least 0.99" in said
+    assert "given the rest" in said
+    assert "larger is malignant, as known" in said
+    assert (tmp_path / "wisconsin.html").is_file()
+    assert (tmp_path / "figures" / "held-out-roc.svg").is_file()

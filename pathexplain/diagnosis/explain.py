@@ -27,6 +27,7 @@ from pathexplain.diagnosis.result import (
     ModelImportance,
     Stability,
 )
+from pathexplain.diagnosis.stability import LIGHT_TREES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -294,8 +295,8 @@ def _stability(refits: Refits, reported: Floats) -> Stability:
     whole = interval(float(known.mean()), known) if known.size else interval(np.nan, found)
     n = len(found)
     description = (
-        f"{n} bootstraps of patients, each with a new fit at the usual hyperparameters (trees: at "
-        "most 40), explained on the patients that were not drawn"
+        f"{n} bootstraps of patients, each with a new, lighter fit at the usual hyperparameters "
+        f"(at most {LIGHT_TREES} trees), explained on the patients that were not drawn"
     )
     return Stability(n, N_LEADING, whole, description)
 

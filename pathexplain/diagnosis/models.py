@@ -181,7 +181,7 @@ MODELS: dict[str, ModelSpec] = {
             method="exact SHAP of a linear model: coefficient x (value - training mean)",
             grid=_paths(l1_ratio=(0.1, 0.9), C=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0)),
             search={"tol": 1e-2},
-            light={"tol": 1e-2},
+            light={"tol": 3e-2},
             build=_elastic_net,
         ),
         ModelSpec(

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from pathexplain.diagnosis.inputs import Inputs
     from pathexplain.diagnosis.models import ModelSpec
 
-__all__ = ["Refits", "refit_bootstraps"]
+__all__ = ["LIGHT_TREES", "Refits", "refit_bootstraps"]
 
 MAX_BACKGROUND = 20
 """Drawn patients that left-out ones are compared with, for each of many fits."""
 
-LIGHT_TREES = 40
+LIGHT_TREES = 25
 
 
 @dataclass(frozen=True)
