@@ -6,6 +6,7 @@ Not for how objects are measured (`measuring`) or for the store's final form (`s
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["ObjectSpool", "SpooledObjects"]
 
 ROWS_A_GROUP = 8192
+SMALL_BYTES = 32 * 2**20
 OUTLINE = "outline"
 
 
@@ -161,6 +163,17 @@ class SpooledObjects:
         """(n,) int64: 1..n."""
         return np.arange(1, self.n + 1)
 
+    @cached_property
+    def _small(self) -> Any:
+        """All columns at once where they are few bytes: opening the file for each takes longer."""
+        import pyarrow.parquet as pq
+
+        if len(self.kept) * len(self.columns) * 8 > SMALL_BYTES:
+            return None
+        with pq.ParquetFile(self.path, memory_map=False) as file:
+            names = [name for name in file.schema_arrow.names if name != OUTLINE]
+            return file.read(columns=names)
+
     def column(self, name: str) -> NDArray[np.float64]:
         """(n,) float64: one feature of all objects."""
         import pyarrow.parquet as pq
@@ -169,16 +182,10 @@ class SpooledObjects:
             return np.asarray(self.added_values[:, self.added.index(name)])
         if not len(self.kept):
             return np.zeros(0)
-        found = pq.read_table(self.path, columns=[name], memory_map=False)
+        found = self._small
+        if found is None:
+            found = pq.read_table(self.path, columns=[name], memory_map=False)
         return np.asarray(found[name].to_numpy()[self.kept], np.float64)
-
-    def to_frame(self) -> Any:
-        """All columns at once, while the aggregation asks for them so."""
-        import pandas as pd
-
-        frame = pd.DataFrame({name: self.column(name) for name in self.columns}, index=self.label)
-        frame["touches_border"] = self.touches_border
-        return frame
 
     def values(self) -> Iterator[NDArray[np.float64]]:
         """(m, k) float64 of all objects, some thousand at a time."""
