@@ -21,7 +21,7 @@ OBJECTS = (
 N_CORES = 2
 
 
-def run(side_px: int = SIDE_PX) -> dict[str, Any]:
+def run() -> dict[str, Any]:
     """Extract once to warm up on a small field, and once to measure."""
     from pathexplain.features import FAMILIES
     from pathexplain.phantom import tissue
@@ -36,7 +36,7 @@ def run(side_px: int = SIDE_PX) -> dict[str, Any]:
     )
     model = load_segmentor("compact", device="cpu")
     _extract(tissue(seed=1, shape_px=(600, 600), mpp=MPP).image, prompts, model)
-    image = tissue(seed=0, shape_px=(side_px, side_px), mpp=MPP).image
+    image = tissue(seed=0, shape_px=(SIDE_PX, SIDE_PX), mpp=MPP).image
     started, cpu = time.perf_counter(), time.process_time()
     result, store_s = _extract(image, prompts, model)
     wall_s, cpu_s = time.perf_counter() - started, time.process_time() - cpu
