@@ -96,7 +96,7 @@ def importance(  # noqa: PLR0913 - keyword-only choices, each with a default
 
     Examples
     --------
-    >>> import anndata, pandas as pd
+    >>> import anndata, numpy as np, pandas as pd
     >>> rng = np.random.default_rng(0)
     >>> x = rng.normal(size=(60, 4))
     >>> obs = pd.DataFrame({"dx": np.where(x[:, 2] > 0, "malignant", "benign")})

@@ -176,7 +176,7 @@ def spearman_interval(rho: float, n: int) -> Interval:
     --------
     >>> found = spearman_interval(0.5, 50)
     >>> round(found.low, 3), round(found.high, 3)
-    (0.237, 0.695)
+    (0.241, 0.692)
     """
     least = 4
     if n < least or abs(rho) >= 1:
