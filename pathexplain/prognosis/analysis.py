@@ -15,6 +15,7 @@ import numpy as np
 from pathexplain import __version__, provenance
 from pathexplain.errors import CohortError, FitError
 from pathexplain.prognosis import notes as wording
+from pathexplain.prognosis.biomarkers import find_stable
 from pathexplain.prognosis.closer_look import lock, look_closer
 from pathexplain.prognosis.execution import Execution
 from pathexplain.prognosis.final import fit_final
@@ -249,6 +250,7 @@ def _analyze(
         study, options, execution, horizons=options.horizons
     )
     final, model, final_reason, final_notes = _final(study, screen, options)
+    stable = find_stable(study, columns, screen, options, execution)
     closer = look_closer(study, model, final, options, execution)
     versions = dict(provenance.collect(seed=options.seed).versions)
     optimism = None if model is None else correct_optimism(study, options, execution)
@@ -280,6 +282,8 @@ def _analyze(
         versions=versions,
         performance=assess(study, folds, options),
         optimism=optimism,
+        stability=stable,
+        reported=tuple(one.feature for one in stable.features if one.is_reported),
         robustness=_robustness(study, model, repeatability, unstable, options.min_icc),
         **closer,
     )

@@ -11,6 +11,7 @@ import numpy as np
 
 from pathexplain.prognosis.alternatives import aft_models, competing_events
 from pathexplain.prognosis.assumptions import effects_over_time, functional_forms
+from pathexplain.prognosis.biomarkers import cut_points
 from pathexplain.prognosis.characteristics import associations, characteristics
 from pathexplain.prognosis.concordance import concordance_index
 from pathexplain.prognosis.cox import fit_joint
@@ -55,6 +56,7 @@ def look_closer(
         "periods": period_effects(study, columns),
         "effects_over_time": () if model is None else effects_over_time(study, model),
         "functional_forms": functional_forms(study, columns),
+        "cut_points": cut_points(study, columns, options),
         "mean_times": mean_times(study, columns, options.horizons[-1]),
         "accelerated": _accelerated(study, model, final),
         "competing": _competing(study, model),

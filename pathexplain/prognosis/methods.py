@@ -23,6 +23,7 @@ def methods_text(result: SurvivalResult) -> str:
     parts = (
         _patients(result),
         _screening(result),
+        _stability(result),
         _model(result),
         _validation(result),
         _checks(result),
@@ -80,6 +81,26 @@ def _screening(result: SurvivalResult) -> str:
         f"The same screen was repeated on {result.negative_control.n_permutations} permuted "
         "outcomes as a negative control."
     )
+
+
+def _stability(result: SurvivalResult) -> str:
+    """Describe which features are reported."""
+    stability = result.stability
+    if stability is None or stability.reason:
+        return ""
+    text = (
+        "Features were reported as biomarkers when their max-T p was at most "
+        f"{result.screen.alpha:g} and stability selection chose them: among the first "
+        f"{stability.q} features to enter an elastic-net Cox path in at least "
+        f"{stability.threshold:g} of {stability.n_samples} half samples (complementary pairs; "
+        f"expected false selections at most {stability.bound_ss:.2g}, Shah and Samworth 2013)."
+    )
+    if stability.artificial_highest:
+        text += (
+            f" {len(stability.artificial_highest)} draws of artificial features, permuted copies "
+            "of the real ones, competed with them as a control."
+        )
+    return text
 
 
 def _model(result: SurvivalResult) -> str:

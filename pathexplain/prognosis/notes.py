@@ -198,6 +198,13 @@ def closer_notes(result: SurvivalResult) -> list[Note]:
             f"{_few(vanishing)}."
         )
         notes.append(_warning("explained_by_site", text))
+    unstable = [name for name in result.selected if name not in result.reported]
+    if unstable and result.stability is not None and not result.stability.reason:
+        text = (
+            "In the final model, but not reported as biomarkers, since max-T or stability "
+            f"selection does not support them: {_few(unstable)}."
+        )
+        notes.append(_warning("not_reported", text))
     if result.cohort.events == result.cohort.n:
         text = (
             f"Every patient has the event: check that {result.event} is 1 for an event and 0 for "

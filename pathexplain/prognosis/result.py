@@ -15,6 +15,7 @@ from scipy import stats
 if TYPE_CHECKING:
     from pathexplain.prognosis.alternatives import AftModel, Competing
     from pathexplain.prognosis.assumptions import EffectOverTime, FunctionalForm
+    from pathexplain.prognosis.biomarkers import CutPoints, Stability
     from pathexplain.prognosis.characteristics import Association, Characteristic
     from pathexplain.prognosis.locking import LockedModel
     from pathexplain.prognosis.optimism import Optimism
@@ -316,7 +317,8 @@ class SurvivalResult:
     Read it in this order: `cohort`, `validation` (cross-validated, the figure to believe),
     `screen` with `negative_control`, `final` (optimistic: same patients as the selection).
     `final` and `validation` are None where `final_reason` and `validation_reason` say why.
-    `selected` are the features of the final model, which the parts after it look at more closely;
+    `reported` are biomarkers by max-T and stability together; `selected` are the features of the
+    final model, which the parts after it look at more closely;
     `model` is what `--lock` writes; `remark` and `tripod` answer the reporting guidelines.
     """
 
@@ -351,6 +353,9 @@ class SurvivalResult:
     site_effects: tuple[SiteEffects, ...] = ()
     held_out_sites: tuple[HeldOutSite, ...] = ()
     robustness: Robustness | None = None
+    stability: Stability | None = None
+    reported: tuple[str, ...] = ()
+    cut_points: tuple[CutPoints, ...] = ()
     performance: Performance | None = None
     optimism: Optimism | None = None
     effects_over_time: tuple[EffectOverTime, ...] = ()

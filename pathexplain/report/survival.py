@@ -160,9 +160,10 @@ def _screen(result: SurvivalResult, prefix: str) -> Markup:
         label = "hazard ratio per SD (95 % interval, log axis)"
         name = f"{prefix}-screen-forest"
         figures.append(_forest(forest, found=found, name=name, label=label))
-    return render(
+    screen = render(
         "survival_screen.html", result=result, figures=figures, n_shown=_MAX_ROWS, words=_interval
     )
+    return screen + render("survival_stability.html", result=result)
 
 
 def _volcano(result: SurvivalResult, prefix: str) -> Markup:
@@ -203,7 +204,8 @@ def _curves(result: SurvivalResult, prefix: str) -> Markup:
         {"panel": panel, "figure": _kaplan_meier(panel, result, name=f"{prefix}-km-{i_panel}")}
         for i_panel, panel in enumerate(result.kaplan_meier)
     ]
-    return render("survival_curves.html", panels=panels, words=_interval, result=result)
+    curves = render("survival_curves.html", panels=panels, words=_interval, result=result)
+    return curves + render("survival_cuts.html", result=result, words=_interval)
 
 
 def _kaplan_meier(panel: KaplanMeier, result: SurvivalResult, *, name: str) -> Markup:

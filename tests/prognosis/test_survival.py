@@ -300,3 +300,21 @@ def test_wisconsin_recurrences() -> None:
     assert result.validation is not None
     assert result.final is not None
     assert result.validation.c_index.value < result.final.apparent_c_index
+
+
+def test_only_the_planted_feature_is_reported_and_its_searched_cut_is_corrected(
+    planted: SurvivalResult,
+) -> None:
+    assert planted.reported == ("f00",)
+    stability = planted.stability
+    assert stability is not None
+    first = stability.features[0]
+    assert (first.feature, first.is_reported, first.beats_artificial) == ("f00", True, True)
+    assert len(stability.features) == 40
+    assert max(stability.artificial_highest) < first.frequency
+    cut = planted.cut_points[0]
+    assert cut.feature == "f00"
+    assert cut.searched.p < cut.p_maximal  # the search is paid for
+    assert cut.searched.n_low + cut.searched.n_high == cut.n == 200
+    assert cut.median.hr.low > 1
+    assert cut.p_cross_validated < 0.05
