@@ -39,6 +39,7 @@ from pathexplain.prognosis.result import (
 from pathexplain.prognosis.robustness import (
     FeatureRobustness,
     Robustness,
+    error_corrections,
     hazard_shifts,
     not_robust,
     read_repeatability,
@@ -284,7 +285,7 @@ def _analyze(
         optimism=optimism,
         stability=stable,
         reported=tuple(one.feature for one in stable.features if one.is_reported),
-        robustness=_robustness(study, model, repeatability, unstable, options.min_icc),
+        robustness=_robustness(study, model, repeatability, unstable, options),
         **closer,
     )
     return _described(result)
@@ -314,17 +315,18 @@ def _robustness(
     model: RiskModel | None,
     repeatability: _Repeatability,
     unstable: tuple[Dropped, ...],
-    min_icc: float,
+    options: Options,
 ) -> Robustness | None:
     """Return what the perturbations say of the selected features; None where none were given."""
     if repeatability.folder is None:
         return None
     columns = np.empty(0, dtype=np.intp) if model is None else model.columns
     return Robustness(
-        min_icc=min_icc,
+        min_icc=options.min_icc,
         n_below=len(unstable),
         features=tuple(repeatability.worst[study.names[j]] for j in columns),
         shifts=hazard_shifts(study, columns, repeatability.folder),
+        corrections=error_corrections(study, columns, repeatability.worst, seed=options.seed),
     )
 
 

@@ -76,7 +76,7 @@ def _screening(result: SurvivalResult) -> str:
         f"Each of {screen.n_tests} features was tested alone as a continuous variable in a Cox "
         f"model ({screen.ties.capitalize()} ties{adjusted}{strata}; hazard ratio per standard "
         "deviation; Wald p) on the patients for whom it is known, with Benjamini-Hochberg and "
-        "Holm correction over all of them, and single-step max-T p-values (Westfall and Young "
+        "Holm correction over all of them, and step-down max-T p-values (Westfall and Young "
         f"1993) from {result.negative_control.n_max_t_permutations} permutations of the outcome. "
         f"The same screen was repeated on {result.negative_control.n_permutations} permuted "
         "outcomes as a negative control."

@@ -1,5 +1,7 @@
 """Would the finding survive another segmentation: repeatability, and hazard ratios under each.
 
+Also what the hazard ratio would be without the measurement error that the repeatability shows.
+
 Not for perturbing or for estimating the correlations: `pathexplain robustness` writes the folder
 that is read here. Looking at repeatability takes no account of outcome, so leaving features out
 for it does not bias the screen.
@@ -16,6 +18,7 @@ import pandas as pd
 
 from pathexplain.errors import CohortError
 from pathexplain.prognosis.cox import fit_each
+from pathexplain.prognosis.measurement_error import regression_calibration, simex
 from pathexplain.prognosis.result import Dropped, WithInterval
 
 if TYPE_CHECKING:
@@ -24,9 +27,11 @@ if TYPE_CHECKING:
     from pathexplain.prognosis.study import Study
 
 __all__ = [
+    "ErrorCorrection",
     "FeatureRobustness",
     "HazardShift",
     "Robustness",
+    "error_corrections",
     "hazard_shifts",
     "not_robust",
     "read_repeatability",
@@ -64,6 +69,24 @@ class HazardShift:
 
 
 @dataclass(frozen=True)
+class ErrorCorrection:
+    """One feature's hazard ratio per sd, as measured and without its measurement error.
+
+    `icc` is that of the worst perturbation and is taken as known. NaN with `reason` where a
+    correction is not possible. A sensitivity analysis: the figures to report are those measured.
+    """
+
+    feature: str
+    icc: float
+    measured: WithInterval
+    calibrated: WithInterval
+    simex: WithInterval
+    n: int
+    events: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class Robustness:
     """What a folder of `pathexplain robustness` says of the features of this study."""
 
@@ -71,6 +94,7 @@ class Robustness:
     n_below: int
     features: tuple[FeatureRobustness, ...]
     shifts: tuple[HazardShift, ...]
+    corrections: tuple[ErrorCorrection, ...] = ()
 
 
 def read_repeatability(folder: str | Path) -> dict[str, FeatureRobustness]:
@@ -132,6 +156,49 @@ def not_robust(
             detail = f"ICC {one.icc.value:.3f} under {one.perturbation}"
             dropped.append(Dropped(name, "not robust", detail))
     return tuple(dropped)
+
+
+def error_corrections(
+    study: Study, columns: NDArray[np.intp], worst: dict[str, FeatureRobustness], *, seed: int
+) -> tuple[ErrorCorrection, ...]:
+    """Correct each feature's hazard ratio by regression calibration and by SIMEX."""
+    return tuple(
+        _correction(study, int(column), worst[study.names[column]].icc.value, seed)
+        for column in columns
+    )
+
+
+def _correction(study: Study, column: int, icc: float, seed: int) -> ErrorCorrection:
+    """Correct one feature, with the covariates, strata and entry times of the study."""
+    x, outcome = study.features[:, column], study.outcome
+    covariates = study.covariates if study.covariates.shape[1] else None
+    scaled = x / np.nanstd(x, ddof=1)
+    (beta,), (se,), (n,), (events,), (status,) = (
+        getattr(fit_each(scaled[:, None], study.risk, covariates=covariates), name)
+        for name in ("beta", "se", "n", "events", "status")
+    )
+    calibrated = found = WithInterval(float("nan"), float("nan"), float("nan"))
+    reason = "" if status == "ok" else status
+    if not reason and not 0 < icc <= 1:
+        reason = f"an ICC of {icc:.3f} cannot be corrected for"
+    if not reason:
+        simple = regression_calibration(float(beta), float(se), icc)
+        calibrated = WithInterval.of_log(simple.beta, simple.se)
+        result = simex(
+            scaled,
+            outcome.time,
+            outcome.event,
+            icc=icc,
+            entry=outcome.entry,
+            strata=study.strata,
+            covariates=covariates,
+            seed=seed,
+        )
+        reason = "" if result.status == "ok" else f"SIMEX: {result.status}"
+        found = WithInterval.of_log(result.corrected.beta, result.corrected.se)
+    measured = WithInterval.of_log(float(beta), float(se))
+    name = study.names[column]
+    return ErrorCorrection(name, icc, measured, calibrated, found, int(n), int(events), reason)
 
 
 def hazard_shifts(

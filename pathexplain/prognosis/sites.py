@@ -1,6 +1,6 @@
 """Whether a finding holds at each site, and in patients of a site that the model never saw.
 
-Not for whether a biomarker tells sites apart (`site`, the predictability test).
+Whether a biomarker tells sites apart is computed by `site_predictability` and told here.
 References: Cochran (1954) doi 10.2307/3001666 (Q); Higgins and Thompson (2002)
 doi 10.1002/sim.1186 (I²).
 """
@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
+from pathexplain.errors import CohortError
 from pathexplain.prognosis.concordance import concordance_index
 from pathexplain.prognosis.cox import fit_each
 from pathexplain.prognosis.model import clinical_model, develop
 from pathexplain.prognosis.result import PValue, WithInterval
+from pathexplain.prognosis.site_predictability import site_predictability
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,6 +70,9 @@ class SiteEffects:
     by_site: tuple[SiteHazardRatio, ...]
     p_heterogeneity: PValue
     i_squared: float
+    site_auc: float
+    p_site: PValue
+    is_site_signature: bool
 
 
 def site_effects(study: Study, columns: NDArray[np.intp]) -> tuple[SiteEffects, ...]:
@@ -83,6 +88,7 @@ def site_effects(study: Study, columns: NDArray[np.intp]) -> tuple[SiteEffects, 
         for site in np.unique(study.sites)
     }
     effects = []
+    signature = _signatures(study, columns)
     for k, column in enumerate(columns):
         rows = tuple(_at_site(site, fits[k]) for site, fits in by_site.items())
         usable = [fits[k] for fits in by_site.values() if not fits[k][4]]
@@ -96,9 +102,24 @@ def site_effects(study: Study, columns: NDArray[np.intp]) -> tuple[SiteEffects, 
                 by_site=rows,
                 p_heterogeneity=PValue(p, "Cochran's Q", n, events, len(columns)),
                 i_squared=i_squared,
+                site_auc=float(signature[0][k]),
+                p_site=PValue(float(signature[1][k]), "Kruskal-Wallis", n, events, len(columns)),
+                is_site_signature=bool(signature[2][k]),
             )
         )
     return tuple(effects)
+
+
+def _signatures(
+    study: Study, columns: NDArray[np.intp]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """How well each feature tells sites apart; NaN where too few sites have patients enough."""
+    unknown = np.full(len(columns), np.nan)
+    try:
+        found = site_predictability(study.features[:, columns], np.asarray(study.sites, str))
+    except CohortError:
+        return unknown, unknown, np.zeros(len(columns), bool)
+    return found.auc, found.p, found.warns
 
 
 def leave_one_site_out(

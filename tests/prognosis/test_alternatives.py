@@ -124,7 +124,10 @@ def test_an_effect_of_the_site_is_gone_within_sites(planted_study: Callable[...,
     assert effects.hr_stratified.low < 1 < effects.hr_stratified.high
     assert {at.site for at in effects.by_site} == {"A", "B", "C"}
     assert sum(at.n for at in effects.by_site) == 300
+    assert effects.is_site_signature
     (true,) = site_effects(planted_study(n=300), np.array([0]))
+    assert not true.is_site_signature
+    assert 0.5 <= true.site_auc < 0.7 <= effects.site_auc
     assert true.hr_stratified.low > 1.5
     assert true.p_heterogeneity.value > 0.01
 

@@ -142,6 +142,10 @@ def test_features_that_were_not_repeatable_are_listed(result: SurvivalResult) ->
     (shift, *_) = result.robustness.shifts
     assert shift.condition == "erosion"
     assert shift.ratio == pytest.approx(shift.hr.value**-0.1, rel=0.05)
+    (first, *_) = result.robustness.corrections
+    assert (first.feature, first.icc, first.reason) == (result.selected[0], 0.9, "")
+    assert first.calibrated.value == pytest.approx(first.measured.value ** (1 / 0.9))
+    assert 1 < first.measured.value < first.simex.value < first.calibrated.value * 1.2
 
 
 def test_the_flow_adds_up(result: SurvivalResult) -> None:
