@@ -17,6 +17,7 @@ from pathexplain.cli.output import Bars, note, say
 __all__ = ["survival", "validate"]
 
 Times = Annotated[tuple[str, ...], Parameter(show_default=False)]
+Cuts = Annotated[tuple[str, ...], Parameter(show_default=False)]
 PIECES = ".pieces"
 
 
@@ -34,6 +35,7 @@ def survival(  # noqa: PLR0913 - one parameter an option
     horizons: Times = (),
     robustness: Path | None = None,
     min_icc: float = 0.75,
+    cut: Cuts = (),
     alpha: float = 0.05,
     clinical: Path | None = None,
     clinical_columns: Names = (),
@@ -72,6 +74,8 @@ def survival(  # noqa: PLR0913 - one parameter an option
         Folder of `pathexplain robustness`: features that are not repeatable are left out.
     min_icc
         Least intraclass correlation of a feature, with --robustness.
+    cut
+        A cut-point fixed beforehand, as FEATURE=VALUE; the option again for more.
     alpha
         False discovery rate of the screen.
     clinical
@@ -108,6 +112,7 @@ def survival(  # noqa: PLR0913 - one parameter an option
         "horizons": _times(horizons),
         "robustness": robustness,
         "min_icc": min_icc,
+        "cuts": _cuts(cut),
         "alpha": alpha,
         "seed": seed,
     }
@@ -189,6 +194,21 @@ def _times(given: tuple[str, ...]) -> tuple[float, ...]:
     except ValueError as error:
         message = f"--horizons takes numbers with commas, not {', '.join(given)!r}"
         raise CohortError(message) from error
+
+
+def _cuts(given: tuple[str, ...]) -> dict[str, float]:
+    """Read cut-points, FEATURE=VALUE each."""
+    from pathexplain.errors import CohortError
+
+    cuts = {}
+    for item in given:
+        feature, _, value = item.rpartition("=")
+        try:
+            cuts[feature] = float(value)
+        except ValueError as error:
+            message = f"--cut takes FEATURE=VALUE with a number, not {item!r}"
+            raise CohortError(message) from error
+    return cuts
 
 
 def _lock(model: Any, reason: str, path: Path, write: Any) -> None:

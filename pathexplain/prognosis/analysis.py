@@ -15,7 +15,7 @@ import numpy as np
 from pathexplain import __version__, provenance
 from pathexplain.errors import CohortError, FitError
 from pathexplain.prognosis import notes as wording
-from pathexplain.prognosis.biomarkers import find_stable
+from pathexplain.prognosis.biomarkers import find_stable, known_cuts
 from pathexplain.prognosis.closer_look import lock, look_closer
 from pathexplain.prognosis.execution import Execution
 from pathexplain.prognosis.final import fit_final
@@ -50,7 +50,7 @@ from pathexplain.prognosis.tripod import tripod_items
 from pathexplain.prognosis.validation import cross_validate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from anndata import AnnData
     from numpy.typing import NDArray
@@ -74,6 +74,7 @@ def survival(  # noqa: PLR0913  every choice of the analysis is visible here
     horizons: Sequence[float] = (),
     robustness: str | Path | None = None,
     min_icc: float = 0.75,
+    cuts: Mapping[str, float] | None = None,
     alpha: float = 0.05,
     max_final: int | None = None,
     seed: int = 0,
@@ -118,6 +119,9 @@ def survival(  # noqa: PLR0913  every choice of the analysis is visible here
         `min_icc` leave before the screen, and hazard ratios are compared over its conditions.
     min_icc : float
         Least intraclass correlation, 0 to 1.
+    cuts : mapping of feature to float, optional
+        Cut-points fixed before looking at this cohort, from a publication, say; each is compared
+        beside the median and the searched cut. A patient is high above the cut.
     alpha : float
         False discovery rate of the screen, between 0 and 1.
     max_final : int, optional
@@ -201,6 +205,7 @@ def survival(  # noqa: PLR0913  every choice of the analysis is visible here
         n_stability=n_stability,
         horizons=asked or default_horizons(study.outcome),
         min_icc=min_icc,
+        cuts=known_cuts(study, cuts or {}),
     )
     execution = Execution(
         jobs=jobs, folder=_folder(checkpoint), key=_key(study, options), progress=progress

@@ -8,6 +8,7 @@ a true one out.
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ from pathexplain.prognosis.result import WithInterval
 from pathexplain.prognosis.stability import artificial_feature_control, stability_selection
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from pathexplain.prognosis.cutpoints import CutTest
@@ -29,7 +32,15 @@ if TYPE_CHECKING:
     from pathexplain.prognosis.result import Screen
     from pathexplain.prognosis.study import Study
 
-__all__ = ["CutPoints", "Split", "Stability", "StableFeature", "cut_points", "find_stable"]
+__all__ = [
+    "CutPoints",
+    "Split",
+    "Stability",
+    "StableFeature",
+    "cut_points",
+    "find_stable",
+    "known_cuts",
+]
 
 STABILITY, CUTS = 4, 5  # places of these steps among the seeds
 N_DRAWS = 3
@@ -83,7 +94,7 @@ class CutPoints:
 
     The p of `searched` is naive: `p_maximal` (maximally selected rank statistic) and
     `p_permutation` correct it for the search. `p_cross_validated` permutes the whole
-    cross-validated search.
+    cross-validated search. `prespecified` is at the cut that the user fixed beforehand, if any.
     """
 
     feature: str
@@ -96,6 +107,31 @@ class CutPoints:
     n: int
     events: int
     reason: str
+    prespecified: Split | None = None
+
+
+def known_cuts(study: Study, cuts: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
+    """Return cuts fixed beforehand, of features that the study has and that split its patients.
+
+    Raises
+    ------
+    CohortError
+        If a feature is not there, or nobody lies on one side of its cut.
+    """
+    for name, cut in cuts.items():
+        if name not in study.names:
+            near = difflib.get_close_matches(name, study.names, n=3)
+            hint = f"; did you mean {', '.join(near)}?" if near else ""
+            message = f"a cut-point is given for {name!r}, which is no feature of the cohort{hint}"
+            raise CohortError(message)
+        x = study.features[:, study.names.index(name)]
+        if not ((x > cut).any() and (x <= cut).any()):
+            message = (
+                f"no patient is on one side of the cut-point {cut:g} of {name!r}, whose values run "
+                f"from {np.nanmin(x):g} to {np.nanmax(x):g}; check its unit"
+            )
+            raise CohortError(message)
+    return tuple((name, float(cut)) for name, cut in cuts.items())
 
 
 def find_stable(
@@ -140,10 +176,19 @@ def find_stable(
 
 
 def cut_points(study: Study, columns: NDArray[np.intp], options: Options) -> tuple[CutPoints, ...]:
-    """Split each feature of `columns` in three ways."""
+    """Split each feature of `columns`, and those with a cut fixed beforehand, in each way."""
+    fixed = dict(options.cuts)
+    asked = [study.names.index(name) for name in fixed if name in study.names]
+    every = list(dict.fromkeys([*(int(column) for column in columns), *asked]))
     return tuple(
-        _cuts(study, int(column), options, spawn_seed(options.seed, CUTS, k))
-        for k, column in enumerate(columns)
+        _cuts(
+            study,
+            column,
+            options,
+            seed=spawn_seed(options.seed, CUTS, k),
+            cut=fixed.get(study.names[column]),
+        )
+        for k, column in enumerate(every)
     )
 
 
@@ -218,15 +263,23 @@ def _feature(
     )
 
 
-def _cuts(study: Study, column: int, options: Options, seed: int) -> CutPoints:
-    """Split one feature at the median, at the searched cut and out of fold."""
+def _cuts(
+    study: Study, column: int, options: Options, *, seed: int, cut: float | None
+) -> CutPoints:
+    """Split one feature at the median, at the searched cut, out of fold, and at a cut given."""
     x, outcome = study.features[:, column], study.outcome
     known = ~np.isnan(x)
     design: dict[str, Any] = {"entry": outcome.entry, "strata": study.strata}
-    fixed = {"n": int(known.sum()), "events": int(outcome.event[known].sum())}
+    fixed: dict[str, Any] = {
+        "n": int(known.sum()),
+        "events": int(outcome.event[known].sum()),
+    }
     name, nan = study.names[column], float("nan")
     try:
         median = assess_cut_point(x, outcome.time, outcome.event, float(np.nanmedian(x)), **design)
+        given = None
+        if cut is not None:
+            given = _split(assess_cut_point(x, outcome.time, outcome.event, cut, **design))
         best = search_cut_point(
             x, outcome.time, outcome.event, n_permutations=options.n_max_t, seed=seed, **design
         )
@@ -251,6 +304,7 @@ def _cuts(study: Study, column: int, options: Options, seed: int) -> CutPoints:
         cross_validated=_split(held_out.test),
         p_cross_validated=float(held_out.p_permutation),
         reason="",
+        prespecified=given,
         **fixed,
     )
 

@@ -27,6 +27,7 @@ class Options:
     n_stability: int = 50
     horizons: tuple[float, ...] = ()
     min_icc: float = 0.75
+    cuts: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""

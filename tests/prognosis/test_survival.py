@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anndata
 import numpy as np
@@ -13,10 +14,15 @@ from lifelines import CoxPHFitter
 
 from pathexplain.errors import CohortError
 from pathexplain.prognosis import SurvivalResult, survival
+from pathexplain.prognosis.biomarkers import cut_points, known_cuts
 from pathexplain.prognosis.final import fit_final
 from pathexplain.prognosis.model import clinical_model, develop
-from pathexplain.prognosis.study import build_study
+from pathexplain.prognosis.options import Options
+from pathexplain.prognosis.study import Study, build_study
 from pathexplain.serialization import to_jsonable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 WPBC = Path(__file__).parents[3] / "shared/data/tables/wpbc.csv"
 FAST = {
@@ -318,3 +324,25 @@ def test_only_the_planted_feature_is_reported_and_its_searched_cut_is_corrected(
     assert cut.searched.n_low + cut.searched.n_high == cut.n == 200
     assert cut.median.hr.low > 1
     assert cut.p_cross_validated < 0.05
+
+
+def test_a_cut_fixed_beforehand_is_compared_at_just_that_value(
+    planted_study: Callable[..., Study],
+) -> None:
+    study = planted_study(n=200)
+    cut = float(np.quantile(study.features[:, 0], 0.6))
+    options = Options(
+        alpha=0.05, max_final=1, seed=0, n_bootstrap=1, n_splits=2, n_repeats=1, n_permutations=1,
+        n_max_t=20, cuts=known_cuts(study, {study.names[0]: cut}),
+    )  # fmt: skip
+    (found,) = cut_points(study, np.empty(0, dtype=np.intp), options)
+    assert found.prespecified is not None
+    above = study.features[:, 0] > cut
+    assert (found.prespecified.n_low, found.prespecified.n_high) == ((~above).sum(), above.sum())
+    frame = pd.DataFrame({"t": study.outcome.time, "e": study.outcome.event, "high": above * 1.0})
+    cox = CoxPHFitter().fit(frame, "t", "e")
+    assert found.prespecified.hr.value == pytest.approx(cox.hazard_ratios_["high"], rel=1e-4)
+    with pytest.raises(CohortError, match=r"no feature of the cohort; did you mean"):
+        known_cuts(study, {study.names[0] + "x": 0.5})
+    with pytest.raises(CohortError, match=r"no patient is on one side of the cut-point 9999"):
+        known_cuts(study, {study.names[0]: 9999.0})
