@@ -44,6 +44,7 @@ __all__ = [
 
 STABILITY, CUTS = 4, 5  # places of these steps among the seeds
 N_DRAWS = 3
+MAX_FALSE = 0.5  # as in `discovery`, whose error rates docs/error-rates.md counts
 
 
 @dataclass(frozen=True)
@@ -205,6 +206,7 @@ def _selected(study: Study, columns: NDArray[np.intp], n_pairs: int, seed: int) 
         study.features[:, columns],
         outcome.time,
         outcome.event,
+        max_false=MAX_FALSE,
         n_pairs=n_pairs,
         seed=seed,
         **_design(study),

@@ -317,6 +317,7 @@ def test_only_the_planted_feature_is_reported_and_its_searched_cut_is_corrected(
     first = stability.features[0]
     assert (first.feature, first.is_reported, first.beats_artificial) == ("f00", True, True)
     assert len(stability.features) == 40
+    assert stability.bound_ss <= 0.5  # the rule whose error rates are counted
     assert max(stability.artificial_highest) < first.frequency
     cut = planted.cut_points[0]
     assert cut.feature == "f00"
