@@ -366,7 +366,9 @@ def test_extract_runs_on_the_images_of_the_working_folder(
     assert main([*words, "--mpp", "0.5"]) == 0
     shown = capsys.readouterr()
     assert shown.out == "pathexplain-run\n"
-    assert re.match(r"1 done in \d+ s; [\d.]+ slides an hour", shown.err.splitlines()[-1])
+    assert re.match(
+        r"1 done in (\d+ min )?\d+ s; [\d.]+ slides an hour", shown.err.splitlines()[-1]
+    )
     assert {path.name for path in (folder / "pathexplain-run").iterdir()} == {
         ".lock",
         "quality.csv",

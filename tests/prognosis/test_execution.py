@@ -27,8 +27,11 @@ PIECES = [(float(x),) for x in range(6)]
 
 
 def test_processes_change_nothing() -> None:
-    alone = [one["value"] for one in Execution().run("s", square, PIECES)]
-    together = [one["value"] for one in Execution(jobs=2).run("s", square, PIECES)]
+    def squared(x: float) -> dict[str, float]:  # local: another process cannot import the tests
+        return {"value": x**2}
+
+    alone = [one["value"] for one in Execution().run("s", squared, PIECES)]
+    together = [one["value"] for one in Execution(jobs=2).run("s", squared, PIECES)]
     assert alone == together == [0, 1, 4, 9, 16, 25]
 
 
