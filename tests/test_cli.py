@@ -469,6 +469,7 @@ def test_the_analyses_hand_over_their_options(
         "horizons": (12.0, 36.0),
         "robustness": None,
         "min_icc": 0.75,
+        "cuts": {},
         "alpha": 0.05,
         "seed": 0,
         "jobs": 2,
