@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["ObjectView", "over_chunks", "over_objects", "view_objects"]
+__all__ = ["ObjectView", "cores", "over_chunks", "over_objects", "view_objects"]
 
 _CHUNK = 256
 """Objects a thread takes at a time: small enough to balance, large enough to cost nothing."""
@@ -154,7 +154,7 @@ def over_objects(view: ObjectView, kernel: Callable[[int, int], None]) -> None:
 def over_chunks(n: int, kernel: Callable[[int, int], None], *, chunk: int) -> None:
     """Call `kernel(start, stop)` for chunks of `n` items on as many threads as there are cores."""
     bounds = [(start, min(start + chunk, n)) for start in range(0, n, chunk)]
-    workers = min(_cores(), len(bounds))
+    workers = min(cores(), len(bounds))
     if workers <= 1:
         for start, stop in bounds:
             kernel(start, stop)
@@ -204,7 +204,7 @@ def _readonly(array: NDArray[Any]) -> NDArray[Any]:
     return view
 
 
-def _cores() -> int:
+def cores() -> int:
     """Cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -7,6 +7,7 @@ profile across the interface. The window is the tissue.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -30,10 +31,10 @@ from pathexplain.features.spatial.neighborhood import (
     PointSet,
     enter_densities,
     enter_pattern,
-    ripley_k,
+    k_of_sums,
 )
 from pathexplain.features.spatial.planes import contacts, labels_at
-from pathexplain.features.spatial.points import pair_sums
+from pathexplain.features.spatial.points import nearest, pair_sums
 from pathexplain.features.spatial.radii import BANDS_UM, NEAREST_RADII_UM
 from pathexplain.features.spatial.table import SpatialTable
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pathexplain.features.slide_objects import SlideGeometry, SlideObjects
+    from pathexplain.features.spatial.graph import Graph
 
 __all__ = [
     "CONTEXT",
@@ -135,15 +137,24 @@ def measure_context(objects: SlideObjects, points: PointSet, other: Other) -> Sp
     table = SpatialTable(points.n)
     _overlap(table, objects, other)
     if objects.kind == "instances":
-        signed = signed_distance(points.points_um, other)
-        if signed is not None:
-            table.objects["distance_um"] = signed
-        _profile(table, points, other)
-    if objects.kind == "instances" and other.objects.kind == "instances":
-        _nearest(table, points, other)
-        _mixing(table, points, other)
-        _patterns(table, points, other)
+        _boundary(table, points, other)
+        if other.objects.kind == "instances":
+            _of_points(table, points, other)
     return table
+
+
+def _of_points(table: SpatialTable, points: PointSet, other: Other) -> None:
+    """Enter what centroids of both prompts tell."""
+    both = np.concatenate([points.points_um, other.points.points_um])
+    enough = min(points.n, other.points.n) >= FEWEST
+    # qhull is one thread and releases the GIL: all that needs no graph is found meanwhile.
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(graphs.delaunay, both) if enough else None
+        _nearest(table, points, other)
+        _mixing(table, points, both)
+        _patterns(table, points, other)
+        graph = waiting.result() if waiting else None
+    _edges(table, points.n, other.points.n, graph)
 
 
 def _overlap(table: SpatialTable, objects: SlideObjects, other: Other) -> None:
@@ -169,6 +180,14 @@ def _overlap(table: SpatialTable, objects: SlideObjects, other: Other) -> None:
     table.number("interface_share", bordering, objects.n, "there is no outline")
 
 
+def _boundary(table: SpatialTable, points: PointSet, other: Other) -> None:
+    """Enter the distance to the boundary of the other, and the profile across it."""
+    signed = signed_distance(points.points_um, other)
+    if signed is not None:
+        table.objects["distance_um"] = signed
+    _profile(table, points, other)
+
+
 def signed_distance(points_um: NDArray[np.float64], other: Other) -> NDArray[np.float64] | None:
     """Signed distance (n,) of points to the boundary of the other, µm; None without a boundary."""
     if other.boundary is None:
@@ -176,7 +195,7 @@ def signed_distance(points_um: NDArray[np.float64], other: Other) -> NDArray[np.
     if not len(points_um):
         return np.zeros(0)
     inside = covered(points_um, other.objects, other.geometry)
-    distance = other.boundary.query(points_um)[0]
+    distance = nearest(other.boundary, points_um)[0]
     half = other.geometry.mpp / 2  # from the center of the boundary pixel to its far side
     signed = np.where(inside, -(distance + half), np.maximum(distance - half, 0.0))
     return np.asarray(signed, np.float64)
@@ -254,33 +273,36 @@ def _band_areas(other: SlideObjects, geometry: SlideGeometry) -> NDArray[np.floa
 def _nearest(table: SpatialTable, points: PointSet, other: Other) -> None:
     """Enter the nearest object of the other, and its distribution G."""
     there = other.points
-    nearest = np.full(points.n, np.nan)
+    nearest_um = np.full(points.n, np.nan)
     if there.n and points.n:
-        nearest = np.asarray(there.tree.query(points.points_um)[0])
-        table.objects["nearest_um"] = nearest
+        nearest_um = nearest(there.tree, points.points_um)[0]
+        table.objects["nearest_um"] = nearest_um
     for radius in NEAREST_RADII_UM:
         deep = points.border_um >= radius
         count = int(deep.sum())
         defined = count >= FEWEST and there.n > 0
-        value = float((nearest[deep] <= radius).mean()) if defined else np.nan
+        value = float((nearest_um[deep] <= radius).mean()) if defined else np.nan
         reason = "there is no object of the other" if not there.n else f"n = {count}, needs 10"
         table.number(f"cross_g_{radius}um", value, count, reason)
 
 
-def _mixing(table: SpatialTable, points: PointSet, other: Other) -> None:
-    """Enter the share of the other among the nearest of both, and edges between the two."""
-    both = np.concatenate([points.points_um, other.points.points_um])
-    n, m = points.n, other.points.n
-    reason = f"n = {n} and {m}, needs {FEWEST} of each"
-    if n + m > MIXING_NEIGHBORS and n:
+def _mixing(table: SpatialTable, points: PointSet, both: NDArray[np.float64]) -> None:
+    """Enter the share of the other among the nearest of both; `both` has the first's first."""
+    n = points.n
+    if len(both) > MIXING_NEIGHBORS and n:
         # Itself is among the nearest, first or (of several at one place) later: leave it out.
-        near = spatial.cKDTree(both).query(points.points_um, k=MIXING_NEIGHBORS + 1)[1]
+        tree = spatial.cKDTree(both)
+        near = nearest(tree, points.points_um, k=MIXING_NEIGHBORS + 1)[1]
         own = near == np.arange(n)[:, None]
         own[~own.any(axis=1), -1] = True
         others = (near >= n) & ~own
         table.objects["neighbor_share"] = others.sum(axis=1) / MIXING_NEIGHBORS
-    graph = graphs.delaunay(both) if min(n, m) >= FEWEST else None
+
+
+def _edges(table: SpatialTable, n: int, m: int, graph: Graph | None) -> None:
+    """Enter how many edges of the graph of both join the n of the first to the m of the other."""
     if graph is None:
+        reason = f"n = {n} and {m}, needs {FEWEST} of each"
         table.number("edge_enrichment", np.nan, n + m, reason)
         return
     edges = graph.edges[graph.length_um <= graphs.LONGEST_EDGE_UM]
@@ -292,19 +314,21 @@ def _mixing(table: SpatialTable, points: PointSet, other: Other) -> None:
 
 def _patterns(table: SpatialTable, points: PointSet, other: Other) -> None:
     """Enter densities of the other, cross-L, cross pair correlation and Morisita-Horn."""
-    covariance = points.window.covariance(float(RING_EDGES_UM[-1]))
     there = other.points
     sums = pair_sums(
-        points.points_um, there.points_um, edges_um=RING_EDGES_UM, covariance=covariance
+        points.points_um,
+        there.points_um,
+        edges_um=RING_EDGES_UM,
+        covariance=points.window.covariance(float(RING_EDGES_UM[-1])),
+        inside=points.inside,
+        others_inside=there.inside,
     )
     enter_densities(table, "density", sums, points)
     ours, theirs = points.points_um[points.inside], there.points_um[there.inside]
     n, m = len(ours), len(theirs)
     reason = f"n = {n} and {m} in the tissue, needs {FEWEST} of each"
     enough = min(n, m) >= FEWEST
-    k_um2 = np.full(len(RING_EDGES_UM) - 1, np.nan)
-    if enough:
-        k_um2 = ripley_k(ours, points.window, edges_um=RING_EDGES_UM, others_um=theirs)
+    k_um2 = k_of_sums(sums, points.window, n_pairs=n * m if enough else 0)
     enter_pattern(table, k_um2, "cross", n, reason)
     value = morisita_horn(ours, theirs, points) if enough else np.nan
     table.number("morisita_horn", value, n, reason)
@@ -319,11 +343,13 @@ def morisita_horn(
     squares = [
         np.floor((set_um - middle) / QUADRAT_UM).astype(np.int64) for set_um in (ours, theirs)
     ]
-    _, where = np.unique(np.concatenate(squares), axis=0, return_inverse=True)
-    where = where.reshape(-1)
-    size = int(where.max()) + 1
-    x = np.bincount(where[: len(ours)], minlength=size) / len(ours)
-    y = np.bincount(where[len(ours) :], minlength=size) / len(theirs)
+    low = np.minimum(*(found.min(axis=0) for found in squares))
+    high = np.maximum(*(found.max(axis=0) for found in squares))
+    rows, columns = high - low + 1
+    x, y = (
+        np.bincount((found - low) @ (columns, 1), minlength=rows * columns) / len(found)
+        for found in squares
+    )
     return float(2 * (x * y).sum() / ((x**2).sum() + (y**2).sum()))
 
 

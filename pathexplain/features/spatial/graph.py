@@ -15,6 +15,9 @@ import numpy as np
 from scipy import sparse, spatial
 from scipy.sparse import csgraph
 
+from pathexplain.features.objects import cores, over_chunks
+from pathexplain.features.spatial.points import strips
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -31,6 +34,8 @@ __all__ = [
 LONGEST_EDGE_UM = 100.0
 """Longer edges are dropped: they cross glass, lumens or fat and join no neighbors."""
 _FEWEST = 3
+_CHUNK = 4096
+"""Points a thread takes at a time."""
 _NO_LENGTH = 1e-6
 """Voronoi edges this much shorter than their Delaunay edge are none."""
 
@@ -109,8 +114,9 @@ def delaunay(points_um: NDArray[np.float64]) -> Graph | None:
     n_edges = _measure_cells(
         centered, found.simplices, found.neighbors, center, edges, area, perimeter, reach
     )
-    pairs = np.sort(first[edges[:n_edges]], axis=1)
-    pairs = pairs[np.argsort(pairs[:, 0] * len(points_um) + pairs[:, 1], kind="stable")]
+    i, j = first[edges[:n_edges]].T
+    key = np.sort(np.minimum(i, j) * len(points_um) + np.maximum(i, j))
+    pairs = np.stack(np.divmod(key, len(points_um)), axis=1)
     step = points_um[pairs[:, 0]] - points_um[pairs[:, 1]]
     length = np.hypot(step[:, 0], step[:, 1])
     return Graph(len(points_um), pairs, length, area[where], perimeter[where], reach[where])
@@ -119,8 +125,11 @@ def delaunay(points_um: NDArray[np.float64]) -> Graph | None:
 def _places(
     points: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    """Places in a fixed order, the place of each point, and the first point of each place."""
-    order = np.lexsort((points[:, 1], points[:, 0]))
+    """Places in a fixed order, the place of each point, and the first point of each place.
+
+    In the order of strips, qhull is a fifth faster.
+    """
+    order = np.lexsort((points[:, 0], points[:, 1], strips(points)))
     ordered = points[order]
     is_new = np.ones(len(points), bool)
     is_new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
@@ -218,14 +227,24 @@ def clustering(adjacency: sparse.csr_array) -> NDArray[np.float64]:
     NaN for points with fewer than two neighbors.
     """
     value = np.full(adjacency.shape[0], np.nan)
-    _clustering(adjacency.indptr, _sorted(adjacency), value)
+    neighbor = _sorted(adjacency)
+    over_chunks(
+        len(value),
+        lambda a, b: _clustering(adjacency.indptr, neighbor, value, a, b),
+        chunk=_CHUNK,
+    )
     return value
 
 
 def harmonic(adjacency: sparse.csr_array, *, n_hops: int = 3) -> NDArray[np.float64]:
     """Harmonic centrality (n,) within some hops: sum of 1 / hops over the points in reach."""
     value = np.zeros(adjacency.shape[0])
-    _harmonic(adjacency.indptr, adjacency.indices, n_hops, value)
+    # A chunk has marks for every point: few chunks.
+    over_chunks(
+        len(value),
+        lambda a, b: _harmonic(adjacency.indptr, adjacency.indices, n_hops, value, a, b),
+        chunk=max(_CHUNK, -(-len(value) // cores())),
+    )
     return value
 
 
@@ -241,9 +260,9 @@ def _sorted(adjacency: sparse.csr_array) -> NDArray[np.int32]:
 
 
 @numba.njit(nogil=True, cache=True)
-def _clustering(start: Any, neighbor: Any, value: Any) -> None:
+def _clustering(start: Any, neighbor: Any, value: Any, begin: int, end: int) -> None:
     """Count closed triangles by merging sorted lists."""
-    for i in range(value.size):
+    for i in range(begin, end):
         first, last = start[i], start[i + 1]
         degree = last - first
         if degree < 2:  # noqa: PLR2004  # a pair
@@ -265,12 +284,12 @@ def _clustering(start: Any, neighbor: Any, value: Any) -> None:
 
 
 @numba.njit(nogil=True, cache=True)
-def _harmonic(start: Any, neighbor: Any, n_hops: int, value: Any) -> None:
-    """Breadth-first search from every point, a few hops far."""
+def _harmonic(start: Any, neighbor: Any, n_hops: int, value: Any, begin: int, end: int) -> None:
+    """Breadth-first search from points, a few hops far."""
     n = value.size
-    seen = np.full(n, -1, np.int64)
-    queue = np.empty(n, np.int64)
-    for i in range(n):
+    seen = np.full(n, -1, np.int32)
+    queue = np.empty(n, np.int32)
+    for i in range(begin, end):
         seen[i] = i
         queue[0] = i
         head, tail = 0, 1

@@ -7,6 +7,7 @@ tissue. Not for how one prompt lies to another: that is `context`.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from scipy.sparse import csgraph
 from pathexplain.features.columns import FeatureFamily
 from pathexplain.features.spatial import graph as graphs
 from pathexplain.features.spatial.neighborhood_columns import NEIGHBORHOOD_COLUMNS
-from pathexplain.features.spatial.points import pair_sums
+from pathexplain.features.spatial.points import nearest, pair_sums
 from pathexplain.features.spatial.radii import (
     DENSITY_RADII_UM,
     GUARD_UM,
@@ -94,7 +95,7 @@ class PointSet:
         if self.n == 0:
             return np.empty((0, len(NEIGHBORS)))
         ranks = [k + 1 for k in NEIGHBORS]
-        distance = self.tree.query(self.points_um, k=ranks)[0].reshape(self.n, len(ranks))
+        distance = nearest(self.tree, self.points_um, k=ranks)[0]
         return np.where(np.isfinite(distance), distance, np.nan)
 
     @cached_property
@@ -122,17 +123,31 @@ def measure_neighborhood(objects: SlideObjects, points: PointSet) -> SpatialTabl
         Object columns and slide numbers of `NEIGHBORHOOD`.
     """
     table = SpatialTable(points.n)
-    covariance = points.window.covariance(float(RING_EDGES_UM[-1]))
-    sums = pair_sums(points.points_um, None, edges_um=RING_EDGES_UM, covariance=covariance)
-    for j, k in enumerate(NEIGHBORS):
-        table.objects[f"distance_{k}_um"] = points.nearest_um[:, j]
-    enter_densities(table, "density", sums, points)
-    _pattern(table, points)
-    graph = graphs.delaunay(points.points_um)
+    # qhull is one thread and releases the GIL: all that needs no graph is found meanwhile.
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(graphs.delaunay, points.points_um)
+        _distances(table, points)
+        graph = waiting.result()
     if graph is not None:
         _graph(table, graph, points)
         _order(table, graph, objects, points)
     return table
+
+
+def _distances(table: SpatialTable, points: PointSet) -> None:
+    """Enter what needs no graph: nearest neighbors, densities, the pattern."""
+    covariance = points.window.covariance(float(RING_EDGES_UM[-1]))
+    sums = pair_sums(
+        points.points_um,
+        None,
+        edges_um=RING_EDGES_UM,
+        covariance=covariance,
+        inside=points.inside,
+    )
+    for j, k in enumerate(NEIGHBORS):
+        table.objects[f"distance_{k}_um"] = points.nearest_um[:, j]
+    enter_densities(table, "density", sums, points)
+    _pattern(table, points, sums)
 
 
 def enter_densities(table: SpatialTable, name: str, sums: PairSums, points: PointSet) -> None:
@@ -182,13 +197,17 @@ def ripley_k(
     True
     """
     n, m = len(points_um), len(points_um) if others_um is None else len(others_um)
-    pairs = n * (n - 1) if others_um is None else n * m
-    if pairs == 0:
-        return np.full(len(edges_um) - 1, np.nan)
     covariance = window.covariance(float(edges_um[-1]))
     sums = pair_sums(points_um, others_um, edges_um=edges_um, covariance=covariance)
+    return k_of_sums(sums, window, n_pairs=n * (n - 1) if others_um is None else n * m)
+
+
+def k_of_sums(sums: PairSums, window: Window, *, n_pairs: int) -> NDArray[np.float64]:
+    """Ripley's K (k,) in µm² from the weighted pairs in each ring; NaN where no pair can be."""
+    if n_pairs == 0:
+        return np.full(len(sums.weighted), np.nan)
     area_um2 = window.area_mm2 * _UM2_PER_MM2
-    return np.asarray(np.cumsum(sums.weighted) * area_um2**2 / pairs, np.float64)
+    return np.asarray(np.cumsum(sums.weighted) * area_um2**2 / n_pairs, np.float64)
 
 
 def enter_pattern(
@@ -207,26 +226,23 @@ def enter_pattern(
         table.number(f"{name}_{r}um", value, n, reason)
 
 
-def _pattern(table: SpatialTable, points: PointSet) -> None:
+def _pattern(table: SpatialTable, points: PointSet, sums: PairSums) -> None:
     """Enter Ripley's L, pair correlation, G, and Clark and Evans' index."""
-    known = points.points_um[points.inside]
-    n = len(known)
-    k_um2 = np.full(len(RING_EDGES_UM) - 1, np.nan)
-    if n >= FEWEST:
-        k_um2 = ripley_k(known, points.window, edges_um=RING_EDGES_UM)
+    n = int(points.inside.sum())
+    k_um2 = k_of_sums(sums, points.window, n_pairs=n * (n - 1) if n >= FEWEST else 0)
     enter_pattern(table, k_um2, "", n, f"n = {n} in the tissue, needs {FEWEST}")
-    nearest = points.nearest_um[:, 0]
+    nearest_um = points.nearest_um[:, 0]
     for radius in NEAREST_RADII_UM:
         deep = points.border_um >= radius
         count = int(deep.sum())
-        value = float((nearest[deep] <= radius).mean()) if count >= FEWEST else np.nan
+        value = float((nearest_um[deep] <= radius).mean()) if count >= FEWEST else np.nan
         table.number(f"nearest_g_{radius}um", value, count, f"n = {count}, needs {FEWEST}")
-    deep = (points.border_um >= GUARD_UM) & np.isfinite(nearest)
+    deep = (points.border_um >= GUARD_UM) & np.isfinite(nearest_um)
     count = int(deep.sum())
     value = np.nan
     if count >= FEWEST:
         per_um2 = n / (points.window.area_mm2 * _UM2_PER_MM2)
-        value = float(nearest[deep].mean() * 2 * np.sqrt(per_um2))
+        value = float(nearest_um[deep].mean() * 2 * np.sqrt(per_um2))
     table.number("clark_evans", value, count, f"n = {count}, needs {FEWEST}")
 
 

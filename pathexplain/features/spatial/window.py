@@ -14,6 +14,7 @@ import numpy as np
 from scipy import fft, ndimage, spatial
 
 from pathexplain.features.objects import over_chunks
+from pathexplain.features.spatial.points import nearest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -114,7 +115,7 @@ class Window:
         """(n,) float64 µm: distance of each point to the border; 0 outside the window."""
         if self._border is None or not len(points_um):
             return np.zeros(len(points_um))
-        distance = self._border.query(points_um)[0] + self.step_um / 2
+        distance = nearest(self._border, points_um)[0] + self.step_um / 2
         return np.where(self.holds(points_um), distance, 0.0)
 
     def covariance(self, reach_um: float) -> SetCovariance:
