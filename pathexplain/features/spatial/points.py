@@ -44,7 +44,7 @@ def strips(points: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.zeros(0)
     low, high = points.min(axis=0), points.max(axis=0)
     side = np.sqrt(_A_STRIP * float((high - low).prod()) / len(points))
-    return np.floor((points[:, 0] - low[0]) / (side or 1.0))
+    return np.asarray(np.floor((points[:, 0] - low[0]) / (side or 1.0)), np.float64)
 
 
 def nearest(
