@@ -373,12 +373,13 @@ def _place_rows(name: str, subject: _Subject, place: Place, slide: _Slide) -> li
 def _summary_rows(name: str, values: NDArray[np.float64]) -> list[_Row]:
     """All statistics of one feature over its defined values."""
     defined = values[np.isfinite(values)]
+    ordered = np.sort(defined)
     n = int(defined.size)
     rows = []
     for statistic in STATISTICS:
         value, reason = float("nan"), f"n = {n}, needs {statistic.minimum}"
         if n >= statistic.minimum:
-            value = statistic.compute(defined)
+            value = statistic.compute(defined, ordered)
             reason = "all values are equal" if np.isnan(value) else ""
         rows.append(_Row(f"{name}.{statistic.name}", value, n, reason))
     return rows

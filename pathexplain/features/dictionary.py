@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -121,27 +122,32 @@ def describe_features(names: Iterable[str], *, kinds: Mapping[str, str]) -> pd.D
 def _describe(name: str, kinds: Mapping[str, str]) -> dict[str, Any]:
     """Row of one feature."""
     parsed = FeatureName.parse(name)
-    kind = kinds.get(parsed.prompt, "instances")
     if parsed.family == "aggregate":
         totals = PLACE_TOTALS if parsed.place else TOTALS
+        kind = kinds.get(parsed.prompt, "instances")
         found = [
             _total_row(parsed.subject, kind, total)
             for total in totals
             if total.name == parsed.feature and parsed.statistic == "total"
         ]
     else:
-        column = column_named(f"{parsed.family}.{parsed.feature}")
-        rows = _rows_of(parsed.subject, parsed.family, column)
-        found = [row for row in rows if row["statistic"] == parsed.statistic]
+        found = _described_column(parsed.family, parsed.feature, parsed.statistic)
     if not found:
         message = f"no feature {name!r}; `pathexplain features` lists all"
         raise FeatureError(message)
-    row = found[0]
+    row = found[0] | {"name": name, "prompt": parsed.subject}
     if parsed.place and parsed.family != "aggregate":
         row["definition"] += f"; of those in {parsed.place}"
     if parsed.other:
         row["definition"] += f"; towards {parsed.other}"
     return row
+
+
+@cache
+def _described_column(family: str, feature: str, statistic: str) -> list[dict[str, Any]]:
+    """Row of a column's statistic for any prompt, made once for all of them; none if unknown."""
+    column = column_named(f"{family}.{feature}")
+    return [row for row in _rows_of("", family, column) if row["statistic"] == statistic]
 
 
 def _rows_of(subject: str, family: str, column: Column) -> list[dict[str, Any]]:

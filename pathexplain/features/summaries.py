@@ -17,15 +17,20 @@ if TYPE_CHECKING:
 
 __all__ = ["PLACE_TOTALS", "STATISTICS", "TOTALS", "Statistic", "Total"]
 
+HALF = 0.5
+
 
 @dataclass(frozen=True)
 class Statistic:
-    """A summary of one object feature over the objects of a slide."""
+    """A summary of one object feature over the objects of a slide.
+
+    `compute` takes the defined values as they come, and the same in ascending order.
+    """
 
     name: str
     definition: str
     minimum: int
-    compute: Callable[[NDArray[np.float64]], float]
+    compute: Callable[[NDArray[np.float64], NDArray[np.float64]], float]
     unit: str = ""
 
 
@@ -40,6 +45,22 @@ class Total:
     is_share: bool = False
 
 
+def _quantile(ordered: NDArray[np.float64], share: float) -> float:
+    """Linear interpolation, the same numbers as `numpy.quantile`, which takes far longer."""
+    place = (len(ordered) - 1) * share
+    index = int(place)
+    rest = place - index
+    low, high = float(ordered[index]), float(ordered[min(index + 1, len(ordered) - 1)])
+    step = high - low
+    return high - step * (1 - rest) if rest >= HALF else low + step * rest
+
+
+def _median(ordered: NDArray[np.float64]) -> float:
+    """Middle value, or the mean of the two in the middle."""
+    n = len(ordered)
+    return float((ordered[(n - 1) // 2] + ordered[n // 2]) / 2)
+
+
 def _skewness(values: NDArray[np.float64]) -> float:
     """Sample skewness g1; NaN where all values are equal."""
     centered = values - values.mean()
@@ -52,15 +73,20 @@ def _skewness(values: NDArray[np.float64]) -> float:
 
 
 STATISTICS: tuple[Statistic, ...] = (
-    Statistic("mean", "mean over objects", 1, lambda x: float(x.mean())),
-    Statistic("median", "median over objects", 1, lambda x: float(np.median(x))),
-    Statistic("sd", "standard deviation (n - 1) over objects", 3, lambda x: float(x.std(ddof=1))),
+    Statistic("mean", "mean over objects", 1, lambda x, _: float(x.mean())),
+    Statistic("median", "median over objects", 1, lambda _, ordered: _median(ordered)),
     Statistic(
-        "iqr", "interquartile range", 4, lambda x: float(np.subtract(*np.quantile(x, (0.75, 0.25))))
+        "sd", "standard deviation (n - 1) over objects", 3, lambda x, _: float(x.std(ddof=1))
     ),
-    Statistic("p10", "10th percentile over objects", 5, lambda x: float(np.quantile(x, 0.1))),
-    Statistic("p90", "90th percentile over objects", 5, lambda x: float(np.quantile(x, 0.9))),
-    Statistic("skewness", "skewness m3 / m2^1.5 over objects", 10, _skewness, "1"),
+    Statistic(
+        "iqr",
+        "interquartile range",
+        4,
+        lambda _, ordered: _quantile(ordered, 0.75) - _quantile(ordered, 0.25),
+    ),
+    Statistic("p10", "10th percentile over objects", 5, lambda _, o: _quantile(o, 0.1)),
+    Statistic("p90", "90th percentile over objects", 5, lambda _, o: _quantile(o, 0.9)),
+    Statistic("skewness", "skewness m3 / m2^1.5 over objects", 10, lambda x, _: _skewness(x), "1"),
 )
 """What a slide says of an object feature, with the fewest objects each needs."""
 

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from pathexplain.errors import SegmentationError
-from pathexplain.segmentor.instances import SPLITTING, drop_small, split_instances
+from pathexplain.segmentor.instances import (
+    SPLITTING,
+    Splitting,
+    drop_small,
+    smoothed_depth,
+    split_at_depth,
+    split_instances,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -173,13 +180,24 @@ class Segmentation:
             numbers, places = np.unique(np.where(mask, objects, 0), return_inverse=True)
             known = (places + (numbers[0] != 0)).astype(np.int32).reshape(mask.shape)
             return drop_small(known, mpp=self.mpp, min_area_um2=prompt.min_area_um2)
-        return split_instances(
-            mask,
-            self.interiors[index],
-            mpp=self.mpp,
-            splitting=SPLITTING[prompt.structure or "tissue"],
-            min_area_um2=prompt.min_area_um2,
-        )
+        splitting = SPLITTING[prompt.structure or "tissue"]
+        least = prompt.min_area_um2
+        depth = self._depth(index, splitting) if mask.any() else None
+        if depth is None:
+            return split_instances(mask, None, mpp=self.mpp, min_area_um2=least)
+        return split_at_depth(mask, depth, mpp=self.mpp, splitting=splitting, min_area_um2=least)
+
+    def _depth(self, index: int, splitting: Splitting) -> NDArray[np.float32] | None:
+        """Smoothed interior map of a prompt, made once for all prompts that share it."""
+        interior = self.interiors[index]
+        if interior is None:
+            return None
+        made: dict[tuple[int, Splitting], NDArray[np.float32]]
+        made = vars(self).setdefault("depths", {})
+        key = (id(interior), splitting)
+        if key not in made:
+            made[key] = smoothed_depth(interior, mpp=self.mpp, splitting=splitting)
+        return made[key]
 
 
 # Set here and not in the class, where it would pass for a default value of the field.

@@ -4,9 +4,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
+from skimage.measure import label
+from skimage.segmentation import watershed
 
 from pathexplain.prompts import Prompt
-from pathexplain.segmentor.instances import drop_small, split_instances
+from pathexplain.segmentor.instances import (
+    Splitting,
+    drop_small,
+    split_at_depth,
+    split_instances,
+)
 from pathexplain.segmentor.segmentation import Segmentation
 
 
@@ -74,3 +82,19 @@ def test_masks_hold_what_instances_keep():
         )
         assert result.instances(0).max() == left
         assert np.array_equal(result.masks[0], result.instances(0) > 0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0.3, 0.8), st.floats(0.4, 0.9))
+def test_objects_are_those_of_a_watershed_of_the_whole_mask(seed, share, level):
+    rng = np.random.default_rng(seed)
+    mask = rng.random((40, 50)) < share
+    depth = gaussian_filter(rng.random((40, 50)), 1.0).astype(np.float32)
+    depth /= depth.max()
+    found = split_at_depth(mask, depth, mpp=0.5, splitting=Splitting(0.25, level))
+    cores = label(mask & (depth > level), connectivity=1)
+    whole = watershed(-depth, markers=cores, mask=mask)
+    # Components without a core are one object each; all others are as scikit-image floods them.
+    has_core = np.isin(label(mask, connectivity=2), label(mask, connectivity=2)[cores > 0])
+    expected = drop_small(np.where(has_core, whole, 0).astype(np.int32), mpp=0.5, min_area_um2=0)
+    assert np.array_equal(np.where(has_core, found, 0), expected)
