@@ -118,11 +118,11 @@ def attribute_rows(
     difference between a row's sum and the model's margin.
     """
     prepare, model = pipeline[0], pipeline[-1]
-    background, prepared = prepare.transform(train), prepare.transform(rows)
     is_linear = hasattr(getattr(model, "models_", [model])[0], "coef_")
-    if not is_linear and len(background) > max_background:
-        chosen = np.random.default_rng(seed).choice(len(background), max_background, replace=False)
-        background = background[np.sort(chosen)]
+    if not is_linear and len(train) > max_background:
+        chosen = np.random.default_rng(seed).choice(len(train), max_background, replace=False)
+        train = train[np.sort(chosen)]
+    background, prepared = prepare.transform(train), prepare.transform(rows)
     explained, base = _explain(model, prepared, background)
     error = np.abs(base + explained.sum(axis=1) - margin(model, prepared)).max()
     whole = np.zeros((*rows.shape, explained.shape[2]))

@@ -79,16 +79,27 @@ class Checkpoint:
     ) -> Iterator[NDArray[np.float64]]:
         """Yield the answers in the order of the tasks; those on disk are not computed again."""
         n_known = 0
-        while n_known < len(tasks) and (path := self._path(stage, n_known)) and path.is_file():
-            yield np.load(path, allow_pickle=False)
+        while n_known < len(tasks) and (known := self.load(stage, n_known)) is not None:
+            yield known
             n_known += 1
         if n_known == len(tasks) or function is None:
             return
         for i, answer in enumerate(stream(function, tasks[n_known:], jobs=jobs), start=n_known):
-            if path := self._path(stage, i):
-                with replacing(path) as temporary, temporary.open("wb") as file:
-                    np.save(file, np.asarray(answer), allow_pickle=False)
+            self.keep(stage, i, answer)
             yield answer
+
+    def load(self, stage: str, i: int) -> NDArray[np.float64] | None:
+        """Return a piece that was kept, or None."""
+        path = self._path(stage, i)
+        if path is None or not path.is_file():
+            return None
+        return np.asarray(np.load(path, allow_pickle=False))
+
+    def keep(self, stage: str, i: int, answer: NDArray[np.float64]) -> None:
+        """Write a piece, whole or not at all."""
+        if path := self._path(stage, i):
+            with replacing(path) as temporary, temporary.open("wb") as file:
+                np.save(file, np.asarray(answer), allow_pickle=False)
 
     def remove(self) -> None:
         """Remove what was kept, once all is done."""

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 
+from pathexplain.diagnosis.checkpoint import Checkpoint
+from pathexplain.diagnosis.models import FoldPreparer
 from pathexplain.diagnosis.outputs import EPSILON
-from pathexplain.diagnosis.parallel import in_parallel
+from pathexplain.diagnosis.parallel import stream
 from pathexplain.diagnosis.splits import Fold, make_folds
 from pathexplain.diagnosis.target import INNER_SPLITS
 from pathexplain.errors import CohortError
@@ -21,13 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
-    from sklearn.pipeline import Pipeline
 
     from pathexplain.diagnosis.models import ModelSpec
     from pathexplain.diagnosis.outputs import Questions
 
 __all__ = ["CrossValidated", "Data", "FittedFold", "cross_validate", "cross_validate_all"]
-__all__ += ["fit_fold", "log_loss"]
+__all__ += ["Prepared", "fit_fold", "log_loss", "prepare"]
 
 PATIENCE = 2
 """A path of the grid is left after so many rises of the loss in a row."""
@@ -68,12 +70,33 @@ class Data:
             sites=None if self.sites is None else self.sites[chosen],
         )
 
-    def fit(self, pipeline: Pipeline) -> Pipeline:
-        """Fit a pipeline on all rows, weights scaled to mean 1."""
+    def fit(self, model: Any, prepared: NDArray[np.float64]) -> Any:
+        """Fit a classifier on these rows, their features prepared; weights scaled to mean 1."""
         if self.weights is None:
-            return pipeline.fit(self.values, self.codes)
-        weights = self.weights / self.weights.mean()
-        return pipeline.fit(self.values, self.codes, model__sample_weight=weights)
+            return model.fit(prepared, self.codes)
+        return model.fit(prepared, self.codes, sample_weight=self.weights / self.weights.mean())
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The rows of one fold, prepared by what its training rows say; the same for every model.
+
+    Attributes
+    ----------
+    train : (n_train, p_kept) float64
+    test : (n_test, p_kept) float64
+    """
+
+    preparer: FoldPreparer
+    train: NDArray[np.float64]
+    test: NDArray[np.float64]
+
+
+def prepare(values: NDArray[np.float64], fold: Fold) -> Prepared:
+    """Learn medians and scales from the training rows of a fold, apply them to all of its rows."""
+    training = values[fold.train]
+    preparer = FoldPreparer().fit(training)
+    return Prepared(preparer, preparer.transform(training), preparer.transform(values[fold.test]))
 
 
 @dataclass(frozen=True)
@@ -121,8 +144,7 @@ class CrossValidated:
     def most_chosen(self) -> Mapping[str, float]:
         """Return the hyperparameters that most folds took (the first in the grid on a tie)."""
         counts = Counter(tuple(sorted(f.parameters.items())) for f in self.fitted)
-        points = [point for path in self.spec.grid for point in path]
-        return max(points, key=lambda p: counts[tuple(sorted(p.items()))])
+        return max(self.spec.points, key=lambda p: counts[tuple(sorted(p.items()))])
 
 
 def cross_validate(
@@ -132,12 +154,17 @@ def cross_validate(
     folds: Sequence[Fold],
     seed: int,
     parameters: Mapping[str, float] | None = None,
+    prepared: Sequence[Prepared] | None = None,
 ) -> CrossValidated:
     """Fit in each fold's training rows and predict its held-out rows.
 
-    With `parameters` the inner search is skipped.
+    With `parameters` the inner search is skipped; `prepared`, of `prepare`, serves several models.
     """
-    fitted = [fit_fold(spec, data, fold, seed=seed, parameters=parameters) for fold in folds]
+    rows = prepared or [prepare(data.values, fold) for fold in folds]
+    fitted = [
+        fit_fold(spec, data, fold, seed=seed, parameters=parameters, prepared=mine)
+        for fold, mine in zip(folds, rows, strict=True)
+    ]
     return _assemble(spec, data, fitted)
 
 
@@ -147,13 +174,28 @@ def cross_validate_all(
     folds: Sequence[Fold],
     seed: int,
     jobs: int = 1,
+    checkpoint: Checkpoint | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[CrossValidated]:
-    """Cross-validate several models, their folds side by side in `jobs` processes."""
-    calls = [(spec, data, fold, seed) for spec, data in tasks for fold in folds]
-    fitted = in_parallel(_fit_call, calls, jobs=jobs, progress=progress)
+    """Cross-validate several models, their folds side by side in `jobs` processes.
+
+    The hyperparameters of a finished fold, which take most of its time to find, are kept in
+    `checkpoint`; fitting with them again gives the same model.
+    """
+    kept = checkpoint or Checkpoint(None, "")
+    pairs = [(spec, data, fold) for spec, data in tasks for fold in folds]
+    calls = [
+        _Call(spec, data, fold, seed, _known(spec, kept.load("fold", i)))
+        for i, (spec, data, fold) in enumerate(pairs)
+    ]
+    fitted: list[FittedFold] = []
+    for i, one in enumerate(stream(_fit_call, calls, jobs=jobs)):
+        kept.keep("fold", i, np.array([calls[i].spec.points.index(one.parameters)]))
+        fitted.append(one)
+        if progress is not None:
+            progress(len(fitted), len(calls))
     return [
-        _assemble(spec, data, list(fitted[i * len(folds) : (i + 1) * len(folds)]))
+        _assemble(spec, data, fitted[i * len(folds) : (i + 1) * len(folds)])
         for i, (spec, data) in enumerate(tasks)
     ]
 
@@ -165,18 +207,19 @@ def fit_fold(
     *,
     seed: int,
     parameters: Mapping[str, float] | None = None,
+    prepared: Prepared | None = None,
 ) -> FittedFold:
     """Choose hyperparameters in inner folds, fit the training rows, predict the held-out ones."""
-    train = data.rows(fold.train)
+    train, rows = data.rows(fold.train), prepared or prepare(data.values, fold)
     chosen = parameters or _search(spec, train, seed=seed)
-    pipeline = train.fit(spec.pipeline(chosen, questions=data.questions, seed=seed))
+    model = train.fit(spec.classifier(chosen, questions=data.questions, seed=seed), rows.train)
     weights = train.weights if train.weights is not None else np.ones(len(fold.train))
     shares = np.bincount(train.codes, weights, minlength=len(data.questions.table))
     return FittedFold(
         fold=fold,
-        pipeline=pipeline,
+        pipeline=Pipeline([("prepare", rows.preparer), ("model", model)]),
         parameters=chosen,
-        probabilities=pipeline.predict_proba(data.values[fold.test]),
+        probabilities=model.predict_proba(rows.test),
         priors=shares / shares.sum(),
     )
 
@@ -195,10 +238,25 @@ def log_loss(probabilities: NDArray[np.float64], codes: NDArray[np.int64]) -> ND
     return np.abs(np.log(np.clip(own, EPSILON, 1.0)))
 
 
-def _fit_call(call: tuple[ModelSpec, Data, Fold, int]) -> FittedFold:
-    """Fit one fold of one model, as one task of several."""
-    spec, data, fold, seed = call
-    return fit_fold(spec, data, fold, seed=seed)
+@dataclass(frozen=True)
+class _Call:
+    """One fold of one model, as a task of its own; with `parameters` nothing is searched."""
+
+    spec: ModelSpec
+    data: Data
+    fold: Fold
+    seed: int
+    parameters: Mapping[str, float] | None
+
+
+def _known(spec: ModelSpec, piece: NDArray[np.float64] | None) -> Mapping[str, float] | None:
+    """Return the hyperparameters that a kept piece names."""
+    return None if piece is None else spec.points[int(piece[0])]
+
+
+def _fit_call(call: _Call) -> FittedFold:
+    """Fit one fold of one model."""
+    return fit_fold(call.spec, call.data, call.fold, seed=call.seed, parameters=call.parameters)
 
 
 def _assemble(spec: ModelSpec, data: Data, fitted: Sequence[FittedFold]) -> CrossValidated:
@@ -213,9 +271,9 @@ def _assemble(spec: ModelSpec, data: Data, fitted: Sequence[FittedFold]) -> Cros
 
 def _search(spec: ModelSpec, data: Data, *, seed: int) -> Mapping[str, float]:
     """Return the grid point with the lowest mean held-out log loss over inner folds."""
-    if sum(map(len, spec.grid)) == 1:
-        return spec.grid[0][0]
-    folds = _inner_folds(data, seed=seed)
+    if len(spec.points) == 1:
+        return spec.points[0]
+    folds = [(fold, prepare(data.values, fold)) for fold in _inner_folds(data, seed=seed)]
     losses = [
         (loss, parameters)
         for path in spec.grid
@@ -228,7 +286,7 @@ def _along(
     spec: ModelSpec,
     path: Sequence[Mapping[str, float]],
     data: Data,
-    folds: Sequence[Fold],
+    folds: Sequence[tuple[Fold, Prepared]],
     *,
     seed: int,
 ) -> Iterable[tuple[float, Mapping[str, float]]]:
@@ -236,12 +294,12 @@ def _along(
     last, n_rises = np.inf, 0
     for parameters in path:
         loss = 0.0
-        for fold in folds:
-            pipeline = spec.pipeline(
+        for fold, rows in folds:
+            model = spec.classifier(
                 {**parameters, **spec.search}, questions=data.questions, seed=seed
             )
-            data.rows(fold.train).fit(pipeline)
-            losses = log_loss(pipeline.predict_proba(data.values[fold.test]), data.codes[fold.test])
+            data.rows(fold.train).fit(model, rows.train)
+            losses = log_loss(model.predict_proba(rows.test), data.codes[fold.test])
             weights = 1.0 if data.weights is None else data.weights[fold.test]
             loss += float((losses * weights).sum())
         yield loss, parameters

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import rankdata
+from sklearn.pipeline import Pipeline
 
 from pathexplain.diagnosis.attribution import attribute_rows, summed
 from pathexplain.diagnosis.checkpoint import Checkpoint
 from pathexplain.diagnosis.draws import draw_counts
+from pathexplain.diagnosis.models import FoldPreparer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -136,19 +138,26 @@ def _lighter(run: CrossValidated) -> dict[str, float]:
 
 def _magnitudes(draw: _Draw) -> NDArray[np.float64]:
     """Fit one bootstrap and return mean |SHAP| of features, then of clusters, (p + c,)."""
-    drawn = np.repeat(np.arange(len(draw.counts)), draw.counts.astype(int))
-    left = np.flatnonzero(draw.counts == 0)
-    train = draw.data.rows(drawn)
-    pipeline = draw.spec.pipeline(draw.parameters, questions=draw.data.questions, seed=draw.seed)
-    train.fit(pipeline)
+    drawn, left = np.flatnonzero(draw.counts), np.flatnonzero(draw.counts == 0)
+    base = np.ones(len(draw.counts)) if draw.data.weights is None else draw.data.weights
+    # A patient that was drawn twice is one row of twice the weight.
+    times = draw.counts * base * (draw.counts.sum() / (draw.counts @ base))
+    preparer = FoldPreparer().fit(draw.data.values[drawn])
+    model = draw.spec.classifier(
+        draw.parameters, questions=draw.data.questions, seed=draw.seed
+    ).fit(
+        preparer.transform(draw.data.values[drawn]),
+        draw.data.codes[drawn],
+        sample_weight=times[drawn],
+    )
     explained, _ = attribute_rows(
-        pipeline,
-        draw.data.values[np.unique(drawn)],
+        Pipeline([("prepare", preparer), ("model", model)]),
+        draw.data.values[drawn],
         draw.data.values[left],
         seed=draw.seed,
         max_background=MAX_BACKGROUND,
     )
-    weights = np.ones(len(left)) if draw.data.weights is None else draw.data.weights[left]
+    weights = base[left]
     parts = (explained, summed(explained, draw.table))
     means = [weights @ np.abs(part).mean(axis=2) / weights.sum() for part in parts]
     return np.concatenate(means)

@@ -131,6 +131,7 @@ def _cross_validate(
         folds=folds,
         seed=plan.settings.seed,
         jobs=plan.jobs,
+        checkpoint=plan.checkpoint,
         progress=plan.told("nested cross-validation"),
     )
     models, others = runs[: len(names)], runs[len(names) :]

@@ -11,7 +11,7 @@ import pytest
 from anndata import AnnData
 from sklearn.linear_model import LogisticRegression
 
-from pathexplain.diagnosis import importance
+from pathexplain.diagnosis import crossval, importance
 from pathexplain.diagnosis.attribution import attribute
 from pathexplain.diagnosis.clusters import cluster_features, membership
 from pathexplain.diagnosis.crossval import Data, cross_validate
@@ -303,21 +303,33 @@ def test_ordered_classes_are_asked_step_by_step():
         assert sum(one.probabilities) == pytest.approx(1.0)
 
 
-def test_the_number_of_processes_and_a_stop_change_nothing(tmp_path):
+def test_the_number_of_processes_and_stops_change_nothing(tmp_path, monkeypatch):
     options = {**LINEAR, "n_refits": 6}
     cohort = planted(n=60, site=[f"s{i % 6}" for i in range(60)])
     alone = importance(cohort, target="dx", site="site", **options)
 
-    def stop(stage, done, total):
-        if (stage, done) == ("stability of ranks", 5):
-            raise KeyboardInterrupt
+    def run(stop_at=None, **more):
+        def stop(stage, done, _total):
+            if (stage, done) == stop_at:
+                raise KeyboardInterrupt
+
+        return importance(
+            cohort, target="dx", site="site", progress=stop, checkpoint=tmp_path, **options, **more
+        )
 
     with pytest.raises(KeyboardInterrupt):
-        importance(cohort, target="dx", site="site", progress=stop, checkpoint=tmp_path, **options)
+        run(stop_at=("nested cross-validation", 3))
     (folder,) = tmp_path.iterdir()
+    assert len(list(folder.glob("fold-*.npy"))) == 3
+    searched = []
+    search = crossval._search
+    monkeypatch.setattr(crossval, "_search", lambda *a, **k: searched.append(1) or search(*a, **k))
+    with pytest.raises(KeyboardInterrupt):
+        run(stop_at=("stability of ranks", 5))
+    assert len(searched) == 2
     assert len(list(folder.glob("null-*.npy"))) == 20
     assert len(list(folder.glob("refit-*.npy"))) == 5
-    again = importance(cohort, target="dx", site="site", jobs=2, checkpoint=tmp_path, **options)
+    again = run(jobs=2)
     assert to_jsonable(alone) == to_jsonable(again)
     assert not list(tmp_path.iterdir())
 
