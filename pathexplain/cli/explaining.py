@@ -5,6 +5,7 @@ Heavy imports stay inside the functions, so that `--help` needs none of them.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -22,27 +23,62 @@ Flag = Annotated[bool, Parameter(show_default=False)]
 Names = Annotated[tuple[str, ...], Parameter(show_default=False)]
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class LabeledSlides:
+    """What both commands are told of slides, masks and labels.
+
+    Parameters
+    ----------
+    prompts
+        Prompts file (YAML).
+    labels
+        CSV with one row a slide: slide_id, patient_id and the true classes.
+    target
+        Column of it with the true classes.
+    segmentor
+        "compact", "stain", "masks:FOLDER" or a checkpoint folder.
+    classes
+        Classes in their order, with commas: of the classifier's logits where it does not say; of
+        two, contributions are to the last. Default: sorted.
+    tile_px
+        Side of tiles, pixels.
+    tile_mpp
+        Their resolution, um per pixel. Default: the prompts file's mpp.
+    mpp
+        Resolution of the slides, um per pixel, for files that do not say it.
+    device
+        "auto", "cpu", "cuda" or "mps".
+    figures
+        Also write every figure as SVG and PNG, to figures/ in the folder of --out.
+    seed
+        Seed of everything that is drawn.
+    """
+
+    prompts: Path
+    labels: Path
+    target: str
+    segmentor: str | None = None
+    classes: Names = ()
+    tile_px: int = 256
+    tile_mpp: float | None = None
+    mpp: float | None = None
+    device: str = "auto"
+    figures: Flag = False
+    seed: int = 0
+
+
 def perturb(  # noqa: PLR0913 - one parameter an option
     *slides: Path,
     classifier: str,
-    prompts: Path,
-    labels: Path,
-    target: str,
+    asked: LabeledSlides,
     out: Path = Path("perturbation"),
-    segmentor: str | None = None,
     unit: Literal["tile", "slide"] = "tile",
-    classes: Names = (),
     fills: Names = ("blur",),
     blur_um: float = 8.0,
     controls: int = 3,
     control_region: Literal["background", "elsewhere"] = "background",
     sets: Literal["auto", "none", "pairs", "all"] = "auto",
-    tile_px: int = 256,
-    tile_mpp: float | None = None,
-    mpp: float | None = None,
-    device: str = "auto",
-    figures: Flag = False,
-    seed: int = 0,
 ) -> None:
     """Ask which prompted objects an image classifier rests on, by taking them away.
 
@@ -55,20 +91,10 @@ def perturb(  # noqa: PLR0913 - one parameter an option
     classifier
         A transformers directory with safetensors, a folder of `pathexplain attend`, or
         MODULE:FUNCTION or FILE.py:FUNCTION that returns a model. Pickled files are never read.
-    prompts
-        Prompts file (YAML).
-    labels
-        CSV with one row a slide: slide_id, patient_id and the true classes.
-    target
-        Column of it with the true classes.
     out
         Folder of outcomes, pictures and the report.
-    segmentor
-        "compact", "stain", "masks:FOLDER" or a checkpoint folder.
     unit
         For MODULE:FUNCTION: whether each tile has logits, or a slide's bag of tiles.
-    classes
-        Names of the logits in their order, with commas, where the classifier does not say.
     fills
         What takes an object's place, with commas: blur, mean, noise, remove (tiles from the bag).
     blur_um
@@ -79,18 +105,6 @@ def perturb(  # noqa: PLR0913 - one parameter an option
         Controls lie outside of all prompts (background) or outside of the prompt (elsewhere).
     sets
         Prompts taken away together: all (Shapley values), pairs, none; auto: all up to six prompts.
-    tile_px
-        Side of the classifier's tiles, pixels.
-    tile_mpp
-        Their resolution, um per pixel. Default: the prompts file's mpp.
-    mpp
-        Resolution of the slides, um per pixel, for files that do not say it.
-    device
-        "auto", "cpu", "cuda" or "mps".
-    figures
-        Also write every figure as SVG and PNG, to figures/ in the folder of --out.
-    seed
-        Seed of controls, noise and resampling.
     """
     from pathexplain.diagnosis.networks.classifiers import load_classifier
     from pathexplain.diagnosis.perturbation import PerturbationOptions
@@ -98,54 +112,45 @@ def perturb(  # noqa: PLR0913 - one parameter an option
     from pathexplain.prompts import read_prompts
     from pathexplain.report import perturbation_figures, write_figures, write_report
 
-    prompt_set = read_prompts(prompts)
-    given = _names(classes) or None
+    prompt_set = read_prompts(asked.prompts)
+    given = _names(asked.classes) or None
     with Bars() as bars:
         result = run(
             slides or None,
-            classifier=load_classifier(classifier, unit=unit, classes=given, device=device),
+            classifier=load_classifier(classifier, unit=unit, classes=given, device=asked.device),
             prompts=prompt_set,
-            labels=labels,
-            target=target,
+            labels=asked.labels,
+            target=asked.target,
             classes=given,
-            segmentor=segmentor,
-            mpp=mpp,
-            device=device,
+            segmentor=asked.segmentor,
+            mpp=asked.mpp,
+            device=asked.device,
             options=PerturbationOptions(
                 fills=_names(fills),
                 blur_um=blur_um,
                 n_controls=controls,
                 control_region=control_region,
                 sets=sets,
-                tiles=_tiles(prompt_set, tile_px, tile_mpp),
-                seed=seed,
+                tiles=_tiles(prompt_set, asked),
+                seed=asked.seed,
             ),
             out=out,
             progress=bars.slide,
         )
-    if figures:
+    if asked.figures:
         write_figures(perturbation_figures(result), out / "figures")
     _finish(result.notes, write_report(result, out))
 
 
-def attend(  # noqa: PLR0913 - one parameter an option
+def attend(
     *slides: Path,
-    prompts: Path,
-    labels: Path,
-    target: str,
+    asked: LabeledSlides,
     out: Path = Path("attention"),
-    segmentor: str | None = None,
     encoder: str = "compact",
-    classes: Names = (),
     folds: int = 5,
+    permutations: int = 20,
     epochs: int = 60,
     networks: int = 3,
-    tile_px: int = 256,
-    tile_mpp: float | None = None,
-    mpp: float | None = None,
-    device: str = "auto",
-    figures: Flag = False,
-    seed: int = 0,
 ) -> None:
     """Train attention over prompted objects, patients held out, and paint what each object adds.
 
@@ -155,39 +160,19 @@ def attend(  # noqa: PLR0913 - one parameter an option
     ----------
     slides
         Slides or folders. Default: the prompts file's, else all images of the working folder.
-    prompts
-        Prompts file (YAML).
-    labels
-        CSV with one row a slide: slide_id, patient_id and the classes.
-    target
-        Column of it with the classes.
     out
         Folder of features, networks, pictures and the report; a classifier for `perturb`.
-    segmentor
-        "compact", "stain", "masks:FOLDER" or a checkpoint folder.
     encoder
         Frozen encoder of tiles: "compact", "imagenet", a checkpoint of ours, or a transformers
         directory; not one that was trained on these slides.
-    classes
-        Order of the classes, with commas; of two, contributions are to the last. Default: sorted.
     folds
         Folds of whole patients.
+    permutations
+        Most permutations of the patients' labels that the network is compared with; 0 for none.
     epochs
         Passes over the training slides, fixed beforehand.
     networks
         Networks a fold, from different seeds, averaged.
-    tile_px
-        Side of tiles, pixels.
-    tile_mpp
-        Their resolution, um per pixel. Default: the prompts file's mpp.
-    mpp
-        Resolution of the slides, um per pixel, for files that do not say it.
-    device
-        "auto", "cpu", "cuda" or "mps".
-    figures
-        Also write every figure as SVG and PNG, to figures/ in the folder of --out.
-    seed
-        Seed of folds, networks and resampling.
     """
     from pathexplain.diagnosis.attention import AttentionOptions
     from pathexplain.diagnosis.attention import attend as run
@@ -195,37 +180,40 @@ def attend(  # noqa: PLR0913 - one parameter an option
     from pathexplain.prompts import read_prompts
     from pathexplain.report import attention_figures, write_figures, write_report
 
-    prompt_set = read_prompts(prompts)
+    prompt_set = read_prompts(asked.prompts)
     with Bars() as bars:
         result = run(
             slides or None,
             prompts=prompt_set,
-            labels=labels,
-            target=target,
-            classes=_names(classes) or None,
-            segmentor=segmentor,
+            labels=asked.labels,
+            target=asked.target,
+            classes=_names(asked.classes) or None,
+            segmentor=asked.segmentor,
             encoder=encoder,
-            mpp=mpp,
-            device=device,
+            mpp=asked.mpp,
+            device=asked.device,
             options=AttentionOptions(
-                tiles=_tiles(prompt_set, tile_px, tile_mpp),
+                tiles=_tiles(prompt_set, asked),
                 training=TrainingOptions(epochs=epochs, n_networks=networks),
                 n_splits=folds,
-                seed=seed,
+                n_permutations=permutations,
+                seed=asked.seed,
             ),
             out=out,
             progress=bars.slide,
         )
-    if figures:
+    if asked.figures:
         write_figures(attention_figures(result), out / "figures")
     _finish(result.notes, write_report(result, out))
 
 
-def _tiles(prompts: PromptSet, tile_px: int, tile_mpp: float | None) -> TileSpec:
+def _tiles(prompts: PromptSet, asked: LabeledSlides) -> TileSpec:
     """Tiles at the resolution asked for, else at the prompts file's."""
     from pathexplain.diagnosis.tiles import TileSpec
 
-    return TileSpec(side_px=tile_px, mpp=prompts.mpp if tile_mpp is None else tile_mpp)
+    return TileSpec(
+        side_px=asked.tile_px, mpp=prompts.mpp if asked.tile_mpp is None else asked.tile_mpp
+    )
 
 
 def _names(given: tuple[str, ...]) -> tuple[str, ...]:

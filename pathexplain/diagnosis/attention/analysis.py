@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pathexplain.diagnosis.attention import statistics
+from pathexplain.diagnosis.attention.null import Deals, permuted_null
 from pathexplain.diagnosis.attention.pictures import paint_slides
 from pathexplain.diagnosis.attention.result import (
     AttentionFold,
@@ -24,10 +25,14 @@ from pathexplain.diagnosis.attention.result import (
     LostSlide,
     SlidePrediction,
 )
+from pathexplain.diagnosis.checkpoint import Checkpoint, fingerprint
+from pathexplain.diagnosis.judging import SIGNIFICANT
 from pathexplain.diagnosis.labels import read_labels
 from pathexplain.diagnosis.networks.bags import OTHER
 from pathexplain.diagnosis.networks.encoders import load_encoder
-from pathexplain.diagnosis.networks.study import Study, collect_bags, held_out, train_folds
+from pathexplain.diagnosis.networks.fold_training import train_folds
+from pathexplain.diagnosis.networks.predictions import held_out
+from pathexplain.diagnosis.networks.study import Study, collect_bags
 from pathexplain.diagnosis.networks.training import TrainingOptions
 from pathexplain.diagnosis.resampling import patient_weights
 from pathexplain.diagnosis.splits import check_folds, make_folds
@@ -45,7 +50,10 @@ if TYPE_CHECKING:
 
     from pathexplain.diagnosis.labels import SlideLabels
     from pathexplain.diagnosis.networks.encoders import PatchEncoder
-    from pathexplain.diagnosis.networks.study import Bags, HeldOut, TrainedFold
+    from pathexplain.diagnosis.networks.fold_training import TrainedFold
+    from pathexplain.diagnosis.networks.predictions import HeldOut
+    from pathexplain.diagnosis.networks.study import Bags
+    from pathexplain.diagnosis.result import NullDistribution
     from pathexplain.diagnosis.splits import Fold
     from pathexplain.segmentor.backends import Segmentor
 
@@ -66,6 +74,9 @@ class AttentionOptions:
     training : TrainingOptions
     n_splits : int
         Folds of whole patients.
+    n_permutations : int
+        Most permutations of the patients' labels, on each of which the object-aware network is
+        trained anew; at least 20, or 0 for none, and then the interval of the AUROC judges alone.
     n_bootstrap : int
     n_painted : int
         Slides of each class that are painted.
@@ -75,6 +86,7 @@ class AttentionOptions:
     tiles: TileSpec | None = None
     training: TrainingOptions = field(default_factory=TrainingOptions)
     n_splits: int = 5
+    n_permutations: int = 20
     n_bootstrap: int = 2000
     n_painted: int = 2
     seed: int = 0
@@ -85,6 +97,13 @@ class AttentionOptions:
             message = (
                 f"n_splits {self.n_splits} must be at least 2, n_bootstrap {self.n_bootstrap} at "
                 f"least 1, n_painted {self.n_painted} at least 0"
+            )
+            raise ConfigError(message)
+        least = round(1 / SIGNIFICANT)
+        if self.n_permutations and self.n_permutations < least:
+            message = (
+                f"n_permutations is {self.n_permutations}; with fewer than {least} no p-value can "
+                f"be below {SIGNIFICANT}; 0 leaves the test out"
             )
             raise ConfigError(message)
 
@@ -207,6 +226,7 @@ def _analyze(
     )
     made = {kind: held_out(bags, names, trained[kind], len(known.classes)) for kind in LABELS}
     weights = patient_weights(patients, n_bootstrap=options.n_bootstrap, seed=options.seed)
+    null = _null(study, bags, trained["objects"], made["objects"], codes, names, patients, options)
     objects = (*(prompt.name for prompt in study.prompts), OTHER)
     rows = _rows(names, patients, codes, made, trained["objects"], known.classes, objects, bags)
     painted = (
@@ -231,7 +251,9 @@ def _analyze(
         objects=objects,
         folds=_describe(folds, codes, patients, len(known.classes)),
         models=tuple(
-            statistics.judge(kind, label, made[kind], codes, weights)
+            statistics.judge(
+                kind, label, made[kind], codes, weights, null if kind == "objects" else None
+            )
             for kind, label in LABELS.items()
         ),
         gain=statistics.gain(made["objects"], made["plain"], codes, weights),
@@ -243,6 +265,40 @@ def _analyze(
         lost=tuple(LostSlide(name, reason) for name, reason in lost.items()),
         settings=_settings(study, options),
         notes=(*known.notes, *_notes(study, bags, lost, patients)),
+    )
+
+
+def _null(
+    study: Study,
+    bags: Bags,
+    trained: Sequence[TrainedFold],
+    made: HeldOut,
+    codes: NDArray[np.int64],
+    names: Sequence[str],
+    patients: Sequence[str],
+    options: AttentionOptions,
+) -> NullDistribution | None:
+    """Compare the object-aware network with permuted labels."""
+    deals = Deals(
+        bags=bags,
+        slides=tuple(names),
+        codes=codes,
+        patients=np.asarray(patients, str),
+        columns=trained[0].columns,
+        n_classes=made.logits.shape[1],
+        n_splits=options.n_splits,
+        options=options.training,
+        seed=options.seed,
+    )
+    key = fingerprint(
+        made.logits, codes, deals.patients, settings=asdict(options.training), seed=options.seed
+    )
+    return permuted_null(
+        deals,
+        float(statistics.area(made.logits, codes, np.ones((1, len(codes))))[0]),
+        n_permutations=options.n_permutations,
+        checkpoint=Checkpoint(study.folder, key),
+        progress=lambda done, total: study.tell("permuted labels", done, total),
     )
 
 
@@ -302,6 +358,7 @@ def _settings(study: Study, options: AttentionOptions) -> AttentionSettings:
         tile_px=study.spec.side_px,
         tile_mpp=study.spec.mpp,
         n_splits=options.n_splits,
+        n_permutations=options.n_permutations,
         n_bootstrap=options.n_bootstrap,
         seed=options.seed,
         **{name: training[name] for name in names},

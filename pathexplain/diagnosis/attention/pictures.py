@@ -9,7 +9,7 @@ from PIL import Image
 
 from pathexplain.diagnosis.attention.painting import mosaic, paint
 from pathexplain.diagnosis.attention.result import PaintedSlide
-from pathexplain.diagnosis.networks.study import activations
+from pathexplain.diagnosis.networks.predictions import activations
 from pathexplain.diagnosis.tiles import read_tiles
 from pathexplain.serialization import replacing
 from pathexplain.slides import open_slide
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pathexplain.diagnosis.attention.result import SlidePrediction
-    from pathexplain.diagnosis.networks.study import Bags, Study, TrainedFold
+    from pathexplain.diagnosis.networks.fold_training import TrainedFold
+    from pathexplain.diagnosis.networks.study import Bags, Study
 
 __all__ = ["paint_slides", "pick_slides"]
 

@@ -9,7 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pathexplain.diagnosis.result import Interval  # noqa: TC001 - fields of dataclasses
+from pathexplain.diagnosis.result import (  # noqa: TC001 - fields of dataclasses
+    Interval,
+    NullDistribution,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +42,17 @@ class AttentionFold:
 
 @dataclass(frozen=True)
 class AttentionModel:
-    """Held-out figures of one kind of network; `chance_loss` is that of guessing the shares."""
+    """Held-out figures of one kind of network.
+
+    Attributes
+    ----------
+    chance_loss : float
+        Log loss of guessing the shares, nats.
+    null : NullDistribution or None
+        AUROC under permuted labels; of the object-aware network, where it was asked for.
+    is_better_than_chance : bool
+        The interval of the AUROC lies above 0.5 and the p-value of `null` is below 0.05.
+    """
 
     name: str
     label: str
@@ -47,6 +60,7 @@ class AttentionModel:
     balanced_accuracy: Interval
     log_loss: Interval
     chance_loss: float
+    null: NullDistribution | None
     is_better_than_chance: bool
 
 
@@ -129,6 +143,7 @@ class AttentionSettings:
     tile_px: int
     tile_mpp: float
     n_splits: int
+    n_permutations: int
     n_networks: int
     epochs: int
     batch_size: int

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.special import log_softmax
 
 from pathexplain.diagnosis.attention.result import AttentionModel, ObjectContribution
+from pathexplain.diagnosis.judging import CHANCE, SIGNIFICANT
 from pathexplain.diagnosis.resampling import (
     auroc_resamples,
     interval_of,
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pathexplain.diagnosis.networks.study import HeldOut
-    from pathexplain.diagnosis.result import Interval
+    from pathexplain.diagnosis.networks.predictions import HeldOut
+    from pathexplain.diagnosis.result import Interval, NullDistribution
 
-__all__ = ["contributions", "gain", "judge", "margins"]
+__all__ = ["area", "contributions", "gain", "judge", "margins"]
 
 BINARY = 2
 
@@ -42,13 +43,17 @@ def judge(
     held_out: HeldOut,
     codes: NDArray[np.int64],
     weights: NDArray[np.float64],
+    null: NullDistribution | None = None,
 ) -> AttentionModel:
-    """Score one kind of network with intervals over patients."""
+    """Score one kind of network with intervals over patients.
+
+    It is better than chance when the interval of its AUROC lies above 0.5 and, with a `null`, the
+    permuted-label p-value is below 0.05.
+    """
     logs = margins(held_out.logits)
     once = np.ones((1, len(codes)))
-    scores = _scores(held_out.logits)
-    area = interval_of(
-        float(auroc_resamples(scores, codes, once)[0]), auroc_resamples(scores, codes, weights)
+    found = interval_of(
+        float(area(held_out.logits, codes, once)[0]), area(held_out.logits, codes, weights)
     )
     right = (held_out.logits.argmax(axis=1) == codes).astype(np.float64)
     classes = np.unique(codes)
@@ -63,12 +68,20 @@ def judge(
     return AttentionModel(
         name=name,
         label=label,
-        auroc=area,
+        auroc=found,
         balanced_accuracy=interval_of(float(balanced(once)[0]), balanced(weights)),
         log_loss=mean_interval(-logs[np.arange(len(codes)), codes], weights),
         chance_loss=float(-(shares * np.log(shares)).sum()),
-        is_better_than_chance=area.above(0.5),
+        null=null,
+        is_better_than_chance=found.above(CHANCE) and (null is None or null.p_value < SIGNIFICANT),
     )
+
+
+def area(
+    logits: NDArray[np.float64], codes: NDArray[np.int64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """AUROC of held-out logits, (n, K), one a row of `weights`, (B, n)."""
+    return auroc_resamples(_scores(logits), codes, weights)
 
 
 def _scores(logits: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -85,10 +98,7 @@ def gain(
 
     def difference(rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """One difference a row of weights."""
-        first, second = (
-            auroc_resamples(_scores(one.logits), codes, rows) for one in (objects, plain)
-        )
-        return first - second
+        return area(objects.logits, codes, rows) - area(plain.logits, codes, rows)
 
     return interval_of(float(difference(np.ones((1, len(codes))))[0]), difference(weights))
 

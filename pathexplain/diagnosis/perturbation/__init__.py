@@ -5,8 +5,9 @@ Imports no network by itself: the classifier is anything that turns tiles into l
 
 from __future__ import annotations
 
-from pathexplain.diagnosis.perturbation.analysis import PerturbationOptions, perturb
+from pathexplain.diagnosis.perturbation.analysis import perturb
 from pathexplain.diagnosis.perturbation.classifier import Classifier, FunctionClassifier
+from pathexplain.diagnosis.perturbation.options import PerturbationOptions
 from pathexplain.diagnosis.perturbation.result import PerturbationResult
 
 __all__ = [

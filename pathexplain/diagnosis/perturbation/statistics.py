@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pathexplain.diagnosis.perturbation.passes import SlideOutcome
+    from pathexplain.diagnosis.perturbation.outcomes import SlideOutcome
     from pathexplain.diagnosis.result import Interval
     from pathexplain.prompts import Prompt
 

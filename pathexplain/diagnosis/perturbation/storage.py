@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from pathexplain.diagnosis.perturbation.passes import Outcome, SlideOutcome
+from pathexplain.diagnosis.perturbation.outcomes import Outcome, SlideOutcome
 from pathexplain.serialization import replacing, write_json
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pathexplain.diagnosis.perturbation.passes import View
+    from pathexplain.diagnosis.perturbation.outcomes import View
 
 __all__ = ["load_outcome", "picture_name", "save_outcome", "save_view"]
 

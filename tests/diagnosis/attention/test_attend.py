@@ -29,6 +29,7 @@ OPTIONS = AttentionOptions(
     tiles=SPEC,
     training=TrainingOptions(epochs=30, n_networks=1, hidden=16, gates=8, learning_rate=5e-3),
     n_splits=3,
+    n_permutations=0,
     n_bootstrap=200,
     n_painted=1,
 )
@@ -123,7 +124,7 @@ def test_nothing_is_done_twice(
         raise AssertionError(message)
 
     monkeypatch.setattr("pathexplain.diagnosis.networks.study.make_bag", refuse)
-    monkeypatch.setattr("pathexplain.diagnosis.networks.study.train_network", refuse)
+    monkeypatch.setattr("pathexplain.diagnosis.networks.fold_training.train_network", refuse)
     assert to_jsonable(attend(**study, out=out)) == to_jsonable(found)
 
 
@@ -161,6 +162,8 @@ def test_too_few_patients_for_the_folds_are_refused_before_any_work(
 def test_options_out_of_range_are_named() -> None:
     with pytest.raises(ConfigError, match="n_splits 1"):
         AttentionOptions(n_splits=1)
+    with pytest.raises(ConfigError, match="n_permutations is 10"):
+        AttentionOptions(n_permutations=10)
     with pytest.raises(ConfigError, match="out of range"):
         TrainingOptions(epochs=0)
 
