@@ -36,7 +36,7 @@ from pathexplain.diagnosis.judging import CHANCE, SIGNIFICANT
 from pathexplain.diagnosis.models import MODELS
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 PATIENTS, FEATURES, BLOCK, CHOSEN = 50, 20, 2, 10
 COLUMNS = ("reported", "leaky", "seconds")
@@ -100,11 +100,12 @@ def _ask(seed: int) -> NDArray[np.float64]:
     return np.array([result.importances is not None, leaky, seconds, *judged], dtype=np.float64)
 
 
-def _share(yes: NDArray[Any]) -> dict[str, float]:
+def _share(yes: ArrayLike) -> dict[str, float]:
     """Return how many, and the share with its exact 95 % interval (Clopper 1934)."""
-    n_yes = int(np.sum(yes))
-    bounds = binomtest(n_yes, len(yes)).proportion_ci(0.95, method="exact")
-    return {"n": n_yes, "share": n_yes / len(yes), "low": bounds.low, "high": bounds.high}
+    flags = np.asarray(yes)
+    n_yes = int(flags.sum())
+    bounds = binomtest(n_yes, flags.size).proportion_ci(0.95, method="exact")
+    return {"n": n_yes, "share": n_yes / flags.size, "low": bounds.low, "high": bounds.high}
 
 
 def _leaky_practice(cohort: AnnData, seed: int) -> bool:
