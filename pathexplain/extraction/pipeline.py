@@ -1,8 +1,8 @@
 """Tiles through reading, the network and measuring, which overlap in time, in bounded memory.
 
-Not for what the three do. Reading and measuring have a thread each; compiled code, decoders and
-the network let other threads run. Tiles are measured in their order, so results do not depend on
-timing.
+Not for what the three do. Reading and measuring have a thread each, the network one or more;
+compiled code, decoders and the network let other threads run. Tiles are measured in their order, so
+results do not depend on timing.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["run_tiles"]
 
-AHEAD = 2
-"""Tiles that are read ahead, and tiles that wait to be measured."""
+AHEAD = 3
+"""Tiles that are read ahead or wait to be measured, beside those in the network."""
 
 Tile = TypeVar("Tile")
 Pixels = TypeVar("Pixels")
@@ -33,6 +34,7 @@ def run_tiles(
     segment: Callable[[Tile, Pixels], Found],
     take: Callable[[Tile, Pixels, Found], None],
     done: Callable[[int], None] = lambda _: None,
+    lanes: int = 1,
 ) -> dict[str, float]:
     """Read, segment and measure every tile.
 
@@ -40,20 +42,22 @@ def run_tiles(
     ----------
     tiles : sequence
     read, segment, take : callable
-        The three steps; `segment` runs in the calling thread, the others in one thread each.
+        The three steps, each in threads of its own.
     done : callable
-        Called with the number of tiles measured so far.
+        Called with the number of tiles measured so far, in the calling thread.
+    lanes : int
+        Tiles that `segment` is called for at the same time.
 
     Returns
     -------
     dict of str to float
-        Processor seconds of `read`, `segment` and `take` in their own threads, wall seconds that
-        `segment` took (`segment_wall`) and of everything (`wall`).
+        Processor seconds of `read`, `segment` and `take` in their own threads, wall seconds in
+        which any tile was in `segment` (`segment_wall`), and of everything (`wall`).
 
     Raises
     ------
     Exception
-        The first that a step raises; steps not begun are dropped.
+        The first that a step raises, in the order of tiles; steps not begun are dropped.
 
     Examples
     --------
@@ -67,43 +71,62 @@ def run_tiles(
     >>> seen, sorted(spent)
     ([(1, 10, 11), (2, 20, 22)], ['read', 'segment', 'segment_wall', 'take', 'wall'])
     """
-    spent = dict.fromkeys(("read", "segment", "segment_wall", "take", "wall"), 0.0)
     started = time.perf_counter()
+    clocks = {name: _Clock() for name in ("read", "segment", "take")}
     reader = ThreadPoolExecutor(1, thread_name_prefix="read")
+    network = ThreadPoolExecutor(lanes, thread_name_prefix="segment")
     taker = ThreadPoolExecutor(1, thread_name_prefix="measure")
 
-    def timed_read(tile: Tile) -> Pixels:
-        begun = time.thread_time()
-        pixels = read(tile)
-        spent["read"] += time.thread_time() - begun
-        return pixels
+    def read_one(tile: Tile) -> Pixels:
+        with clocks["read"]:
+            return read(tile)
 
-    def timed_take(tile: Tile, pixels: Pixels, found: Found) -> None:
-        begun = time.thread_time()
-        take(tile, pixels, found)
-        spent["take"] += time.thread_time() - begun
+    def segment_one(tile: Tile, reading: Future[Pixels]) -> Found:
+        pixels = reading.result()
+        with clocks["segment"]:
+            return segment(tile, pixels)
+
+    def take_one(tile: Tile, reading: Future[Pixels], segmenting: Future[Found]) -> None:
+        found = segmenting.result()
+        with clocks["take"]:
+            take(tile, reading.result(), found)
 
     try:
-        reading: deque[Future[Pixels]] = deque(
-            reader.submit(timed_read, tile) for tile in tiles[:AHEAD]
-        )
-        taking: deque[Future[None]] = deque()
-        n_taken = 0
+        under_way: deque[Future[None]] = deque()
         for index, tile in enumerate(tiles):
-            pixels = reading.popleft().result()
-            if index + AHEAD < len(tiles):
-                reading.append(reader.submit(timed_read, tiles[index + AHEAD]))
-            begun, wall = time.thread_time(), time.perf_counter()
-            found = segment(tile, pixels)
-            spent["segment"] += time.thread_time() - begun
-            spent["segment_wall"] += time.perf_counter() - wall
-            taking.append(taker.submit(timed_take, tile, pixels, found))
-            while len(taking) > AHEAD or (taking and index + 1 == len(tiles)):
-                taking.popleft().result()
-                n_taken += 1
-                done(n_taken)
+            reading = reader.submit(read_one, tile)
+            segmenting = network.submit(segment_one, tile, reading)
+            under_way.append(taker.submit(take_one, tile, reading, segmenting))
+            while len(under_way) >= AHEAD + lanes or (under_way and index + 1 == len(tiles)):
+                under_way.popleft().result()
+                done(index + 1 - len(under_way))
     finally:
-        reader.shutdown(cancel_futures=True)
-        taker.shutdown(cancel_futures=True)
-    spent["wall"] = time.perf_counter() - started
-    return spent
+        for pool in (reader, network, taker):
+            pool.shutdown(cancel_futures=True)
+    return {
+        **{name: clock.thread_s for name, clock in clocks.items()},
+        "segment_wall": clocks["segment"].wall_s,
+        "wall": time.perf_counter() - started,
+    }
+
+
+class _Clock:
+    """Processor seconds of the threads within, and wall seconds in which there was any."""
+
+    def __init__(self) -> None:
+        self.thread_s = self.wall_s = 0.0
+        self._lock, self._within, self._since = Lock(), 0, 0.0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._within:
+                self._since = time.perf_counter()
+            self._within += 1
+            self.thread_s -= time.thread_time()
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._within -= 1
+            self.thread_s += time.thread_time()
+            if not self._within:
+                self.wall_s += time.perf_counter() - self._since

@@ -17,6 +17,7 @@ from pathexplain.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SEGMENTORS",
+    "Parallel",
     "PerSlide",
     "Segmentor",
     "SlideSegmentor",
@@ -109,6 +111,15 @@ class PerSlide(Protocol):
 
     def fingerprint(self, slide_id: str) -> str:
         """Hash what the answer for a slide depends on; a change means a new extraction."""
+        ...
+
+
+@runtime_checkable
+class Parallel(Protocol):
+    """What a segmentor offers beyond `Segmentor` where several windows at once save time."""
+
+    def lanes(self) -> AbstractContextManager[int]:
+        """Within it, so many threads may call `segment` at once, each on its share of cores."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -9,9 +10,13 @@ import torch
 from pathexplain.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-__all__ = ["choose_device", "computes_in_bfloat16", "precision"]
+__all__ = ["choose_device", "computes_in_bfloat16", "lanes", "precision"]
+
+MOST_LANES = 2
+"""Windows in the network at once: each holds about half a gigabyte."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -61,3 +66,28 @@ def computes_in_bfloat16(device: torch.device) -> bool:
 def precision(device: torch.device) -> AbstractContextManager[object]:
     """bfloat16 where the processor computes in it, float32 elsewhere."""
     return torch.autocast(device.type, torch.bfloat16, enabled=computes_in_bfloat16(device))
+
+
+@contextmanager
+def lanes(device: torch.device) -> Iterator[int]:
+    """Share torch's threads among windows that are segmented at once; yield how many those are.
+
+    Threads of one window wait for one another after every layer, which costs most where other
+    work keeps a core busy: on two cores, one window on two threads took 2.4 times the processor
+    time of one on a single thread. On a GPU there is one lane.
+
+    Examples
+    --------
+    >>> before = torch.get_num_threads()
+    >>> with lanes(torch.device("cpu")) as n:
+    ...     fewer = torch.get_num_threads()
+    >>> fewer * n <= before, torch.get_num_threads() == before
+    (True, True)
+    """
+    before = torch.get_num_threads()
+    n = min(MOST_LANES, before) if device.type == "cpu" else 1
+    torch.set_num_threads(before // n)
+    try:
+        yield n
+    finally:
+        torch.set_num_threads(before)

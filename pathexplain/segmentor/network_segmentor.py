@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from pathexplain.prompts import Prompt, as_prompts
 from pathexplain.segmentor.backends import check_image
 from pathexplain.segmentor.checkpoint import read_checkpoint
-from pathexplain.segmentor.devices import choose_device, precision
+from pathexplain.segmentor.devices import choose_device, lanes, precision
 from pathexplain.segmentor.folding import fold_normalization
 from pathexplain.segmentor.network import INTERIOR_OF, EncodedText, PathExplainModel
 from pathexplain.segmentor.planes import DeferredPlanes, full_size, restore, zeros
@@ -30,6 +30,7 @@ from pathexplain.vocabulary import canonical_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
     from tokenizers import Tokenizer
@@ -190,6 +191,10 @@ class NetworkSegmentor:
             ),
             trained=tuple(self.describe(prompt)[0] for prompt in parsed),
         )
+
+    def lanes(self) -> AbstractContextManager[int]:
+        """Within it, so many windows may be segmented at once, each on its share of the cores."""
+        return lanes(self._device)
 
     def _wording(self, prompt: Prompt) -> str:
         """Word a prompt as the network reads it: canonically where the object is known."""

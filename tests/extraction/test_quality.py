@@ -11,8 +11,11 @@ from scipy import ndimage
 
 from pathexplain.errors import ConfigError
 from pathexplain.extraction import Tiling, extract
+from pathexplain.extraction.quality import focus_of
+from pathexplain.extraction.segmenting import Seen
 from pathexplain.extraction.store import read_attributes
 from pathexplain.prompts import Prompt, PromptSet
+from pathexplain.slides import TileWindow, Tissue
 
 MPP = 0.5
 PINK, DARK, RED = (230, 170, 200), (80, 40, 120), (190, 40, 60)
@@ -149,3 +152,24 @@ def test_a_slide_without_its_roi_fails_by_name(save, prompts, tmp_path):
     assert "a.geojson" in summary.slides[0].reason
     with pytest.raises(ConfigError, match="no regions of interest"):
         run(save("a", painted()), prompts, tmp_path / "run", roi=tmp_path / "nowhere")
+
+
+def test_focus_is_that_of_tiles_whose_middle_is_tissue():
+    mask = np.zeros((100, 200), bool)
+    mask[:, :100] = True
+    tissue = Tissue(mask, np.zeros((100, 200, 3), np.uint8), mpp=8.0)
+    seen = Seen((Prompt(name="red", text="red", kind="region"),), tissue, MPP)
+    sharp = np.random.default_rng(0).integers(100, 200, (800, 800, 3)).astype(np.uint8)
+    for left in (0, 800, 1600, 2400):
+        tile = TileWindow(0, left, 800, 800, 0, left, 800, left + 800)
+        seen.add(tile, sharp if left < 1600 else np.full_like(sharp, 244), _nothing())
+    assert seen.focus == [focus_of(sharp)] * 2
+
+
+def _nothing():
+    """Segmentation of one pixel without anything."""
+    from pathexplain.segmentor.segmentation import Segmentation
+
+    one = (Prompt(name="red", text="red", kind="region"),)
+    blank, unlike = np.zeros((1, 1, 1), np.float32), np.zeros(1, np.float32)
+    return Segmentation(one, blank, unlike, MPP, (None,), ("trained",))
