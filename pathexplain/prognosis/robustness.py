@@ -10,18 +10,18 @@ for it does not bias the screen.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from pathexplain.errors import CohortError
 from pathexplain.prognosis.cox import fit_each
 from pathexplain.prognosis.measurement_error import regression_calibration, simex
 from pathexplain.prognosis.result import Dropped, WithInterval
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
     from numpy.typing import NDArray
 
     from pathexplain.prognosis.study import Study
@@ -36,9 +36,6 @@ __all__ = [
     "not_robust",
     "read_repeatability",
 ]
-
-ICC_FILE = "icc.csv"
-ICC_COLUMNS = ("feature", "perturbation", "icc", "icc_low", "icc_high")
 
 
 @dataclass(frozen=True)
@@ -100,32 +97,21 @@ class Robustness:
 def read_repeatability(folder: str | Path) -> dict[str, FeatureRobustness]:
     """Read ``icc.csv``: the worst perturbation of each feature.
 
+    An ICC that is undefined is the worst of all.
+
     Raises
     ------
     CohortError
         If the file is not there or lacks a column.
     """
-    path = Path(folder) / ICC_FILE
-    try:
-        table = pd.read_csv(path, dtype={"feature": str, "perturbation": str, "reason": str})
-    except (OSError, ValueError) as error:
-        message = f"{path} cannot be read: {error}; give a folder of `pathexplain robustness`"
-        raise CohortError(message, path=str(path)) from error
-    missing = [name for name in ICC_COLUMNS if name not in table]
-    if missing:
-        message = f"{path} lacks the columns {', '.join(missing)}"
-        raise CohortError(message, path=str(path))
-    reasons = table["reason"].fillna("") if "reason" in table else pd.Series("", index=table.index)
+    from pathexplain.robustness import read_robustness  # loads extraction and the segmentor
+
     worst: dict[str, FeatureRobustness] = {}
-    for row, reason in zip(table.itertuples(index=False), reasons, strict=True):
-        found = FeatureRobustness(
-            str(row.feature),
-            str(row.perturbation),
-            WithInterval(*(float(getattr(row, name)) for name in ICC_COLUMNS[2:])),
-            str(reason),
-        )
+    for row in read_robustness(folder).itertuples(index=False):
+        icc = WithInterval(*(float(value) for value in (row.icc, row.icc_low, row.icc_high)))
+        found = FeatureRobustness(str(row.feature), str(row.perturbation), icc, str(row.reason))
         known = worst.get(found.feature)
-        if known is None or not found.icc.value >= known.icc.value:
+        if known is None or (not np.isnan(known.icc.value) and not icc.value >= known.icc.value):
             worst[found.feature] = found
     return worst
 
@@ -146,7 +132,7 @@ def not_robust(
     for name in names:
         one = worst.get(name)
         if one is None:
-            dropped.append(Dropped(name, "not robust", f"not in {ICC_FILE}"))
+            dropped.append(Dropped(name, "not robust", "not in icc.csv"))
         elif np.isnan(one.icc.value):
             why = f": {one.reason}" if one.reason else ""
             dropped.append(
@@ -205,16 +191,11 @@ def hazard_shifts(
     study: Study, columns: NDArray[np.intp], folder: str | Path
 ) -> tuple[HazardShift, ...]:
     """Fit each feature as measured under each condition, ``patients_<condition>.csv``."""
+    from pathexplain.robustness import read_conditions  # loads extraction and the segmentor
+
     shifts: list[HazardShift] = []
-    for path in sorted(Path(folder).glob("patients_*.csv")):
-        table = pd.read_csv(path, dtype={"patient_id": str})
-        if "patient_id" not in table:
-            message = f"{path} has no column 'patient_id'"
-            raise CohortError(message, path=str(path))
-        aligned = (
-            table.drop_duplicates("patient_id").set_index("patient_id").reindex(study.patients)
-        )
-        condition = path.stem.removeprefix("patients_")
+    for condition, table in read_conditions(folder).items():
+        aligned = table.reindex(study.patients)
         shifts.extend(_shift(study, int(column), condition, aligned) for column in columns)
     return tuple(shifts)
 

@@ -1,7 +1,4 @@
-"""Read what `pathexplain robustness` found, to leave out features that do not last.
-
-The one reader for all later stages.
-"""
+"""Read the folder of `pathexplain robustness`: the one reader for all later stages."""
 
 from __future__ import annotations
 
@@ -11,12 +8,16 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from pathexplain.errors import CohortError
-from pathexplain.robustness.study import ICC_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["read_robustness", "robust_features"]
+__all__ = ["ICC_COLUMNS", "read_conditions", "read_robustness", "robust_features"]
+
+ICC_COLUMNS = (
+    "feature", "perturbation", "icc", "icc_low", "icc_high", "n_patients", "n_conditions", "reason",
+)  # fmt: skip
+"""Columns of ``icc.csv``."""
 
 
 def read_robustness(folder: str | Path) -> pd.DataFrame:
@@ -34,7 +35,8 @@ def read_robustness(folder: str | Path) -> pd.DataFrame:
     """
     path = Path(folder) / "icc.csv"
     try:
-        table = pd.read_csv(path, keep_default_na=True, dtype={"feature": str, "reason": str})
+        text = dict.fromkeys(("feature", "perturbation", "reason"), str)
+        table = pd.read_csv(path, dtype=text)
     except (OSError, ValueError) as error:
         message = f"{path} cannot be read: {error}; make it with `pathexplain robustness`"
         raise CohortError(message, path=str(path)) from error
@@ -44,6 +46,36 @@ def read_robustness(folder: str | Path) -> pd.DataFrame:
         raise CohortError(message, path=str(path))
     table["reason"] = table["reason"].fillna("")
     return table[list(ICC_COLUMNS)]
+
+
+def read_conditions(folder: str | Path) -> dict[str, pd.DataFrame]:
+    """Read ``patients_<condition>.csv`` of a folder.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        Condition to its table: one row a patient, indexed by `patient_id`, one column a feature.
+
+    Raises
+    ------
+    CohortError
+        A table cannot be read, has no column `patient_id`, or has a patient twice.
+    """
+    found = {}
+    for path in sorted(Path(folder).glob("patients_*.csv")):
+        try:
+            table = pd.read_csv(path, dtype={"patient_id": str})
+        except (OSError, ValueError) as error:
+            message = f"{path} cannot be read: {error}; make it with `pathexplain robustness`"
+            raise CohortError(message, path=str(path)) from error
+        if "patient_id" not in table:
+            message = f"{path} has no column 'patient_id'; is it of `pathexplain robustness`?"
+            raise CohortError(message, path=str(path))
+        if (again := table["patient_id"][table["patient_id"].duplicated()]).size:
+            message = f"{path} has patient {again.iloc[0]!r} more than once"
+            raise CohortError(message, path=str(path))
+        found[path.stem.removeprefix("patients_")] = table.set_index("patient_id")
+    return found
 
 
 def robust_features(

@@ -31,6 +31,7 @@ from pathexplain.robustness.conditions import (
 )
 from pathexplain.robustness.icc import icc_2_1
 from pathexplain.robustness.perturbing import RestainedSlide, with_boundaries
+from pathexplain.robustness.reading import ICC_COLUMNS
 from pathexplain.segmentor.backends import load_segmentor
 from pathexplain.serialization import replacing, write_json
 from pathexplain.slides import open_slide
@@ -41,14 +42,10 @@ if TYPE_CHECKING:
     from pathexplain.segmentor.backends import Segmentor
     from pathexplain.slides import Slide
 
-__all__ = ["ICC_COLUMNS", "RobustnessSummary", "Step", "robustness"]
+__all__ = ["RobustnessSummary", "Step", "robustness"]
 
 logger = logging.getLogger(__name__)
 
-ICC_COLUMNS = (
-    "feature", "perturbation", "icc", "icc_low", "icc_high", "n_patients", "n_conditions", "reason",
-)  # fmt: skip
-"""Columns of ``icc.csv``."""
 ALL = "all"
 
 

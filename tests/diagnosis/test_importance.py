@@ -21,7 +21,7 @@ from pathexplain.diagnosis.outputs import questions_of
 from pathexplain.diagnosis.permutation import permute_clusters
 from pathexplain.diagnosis.splits import make_folds
 from pathexplain.errors import CohortError, ConfigError
-from pathexplain.robustness.study import ICC_COLUMNS
+from pathexplain.robustness.reading import ICC_COLUMNS
 from pathexplain.serialization import to_jsonable
 
 LINEAR = {"models": ["elastic_net"], "n_permutations": 20, "n_bootstrap": 200, "n_refits": 10}

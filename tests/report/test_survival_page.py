@@ -79,6 +79,7 @@ def result(folder: Path) -> SurvivalResult:
     names = [name for name in cohort.var_names if name != "nucleus.shape.f3.mean"]
     icc = pd.DataFrame({"feature": names, "perturbation": EVIL, "icc": 0.9})
     icc["icc_low"], icc["icc_high"], icc["reason"] = 0.8, 0.95, ""
+    icc["n_patients"], icc["n_conditions"] = 220, 2
     icc.to_csv(folder / "icc.csv", index=False)
     eroded = pd.DataFrame(cohort.X * 1.1, columns=cohort.var_names)
     eroded.insert(0, "patient_id", cohort.obs_names)

@@ -19,10 +19,10 @@ from pathexplain.robustness import (
     read_robustness,
     robust_features,
     robustness,
-    study,
 )
 from pathexplain.robustness.conditions import make_conditions
 from pathexplain.robustness.perturbing import RestainedSlide, moved_boundaries, with_boundaries
+from pathexplain.robustness.reading import ICC_COLUMNS
 from pathexplain.segmentor.assessment.perturbations import restained
 from pathexplain.segmentor.segmentation import Segmentation
 from pathexplain.slides import ArraySlide
@@ -105,7 +105,7 @@ def test_a_study_from_slides_to_agreement(done):
         "reference", "eroded", "dilated", "mpp_fine", "mpp_coarse", "paraphrase_1", "paraphrase_2",
     )  # fmt: skip
     table = pd.read_csv(done.out / "icc.csv")
-    assert list(table.columns) == list(study.ICC_COLUMNS)
+    assert list(table.columns) == list(ICC_COLUMNS)
     assert set(table["perturbation"]) == {*TRIED, "all"}
     name = "cell.shape.area_um2.median"
     area = table[table["feature"] == name].set_index("perturbation")
