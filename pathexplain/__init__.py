@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from pathexplain.compilation import keep_compiled
+
 if TYPE_CHECKING:
     from pathexplain.cohort import read_cohort
     from pathexplain.diagnosis import importance
@@ -48,6 +50,9 @@ _HOMES = {
     "survival": "pathexplain.prognosis",
     "validate": "pathexplain.prognosis",
 }
+
+
+keep_compiled()
 
 
 def __getattr__(name: str) -> Any:
