@@ -62,7 +62,7 @@ def features(*, markdown: Flag = False, as_json: Json = False) -> None:
     as_json
         Print one JSON object a feature.
     """
-    from pathexplain.features.dictionary import feature_dictionary, features_markdown
+    from pathexplain.features import feature_dictionary, features_markdown
 
     if markdown:
         say(features_markdown().rstrip("\n"))

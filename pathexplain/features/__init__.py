@@ -8,11 +8,8 @@ from __future__ import annotations
 
 from pathexplain.features.aggregate import aggregate_slide, feature_names
 from pathexplain.features.columns import Column, FeatureFamily, Law, Peer
-from pathexplain.features.dictionary import (
-    describe_features,
-    feature_dictionary,
-    features_markdown,
-)
+from pathexplain.features.dictionary import describe_features, feature_dictionary
+from pathexplain.features.dictionary_page import features_markdown
 from pathexplain.features.measure import ObjectFeatures, measure_objects
 from pathexplain.features.patient import PatientFeatures, aggregate_patient
 from pathexplain.features.registry import FAMILIES

@@ -7,70 +7,24 @@ Every value carries the n it rests on; what is undefined is NaN with a reason.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from pathexplain.errors import FeatureError
 from pathexplain.features.registry import FAMILIES, families_named
+from pathexplain.features.slide_rows import STATISTIC_NAMES, Row, object_rows
 from pathexplain.features.spatial.context import context_columns
-from pathexplain.features.summaries import STATISTICS, TOTALS
+from pathexplain.features.subjects import Frame, Measured, Subject, check_state
+from pathexplain.features.summaries import TOTALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from numpy.typing import NDArray
-
     from pathexplain.features.spatial import Place, SpatialFeatures
 
-__all__ = ["STATES", "Measured", "aggregate_slide", "feature_names"]
-
-STATES = ("present", "absent", "not assessed")
-"""What a segmentor says of a prompt on a slide."""
-
-
-class Measured(Protocol):
-    """Objects of one prompt, read column by column, as `ObjectFeatures` gives them."""
-
-    @property
-    def n(self) -> int: ...  # noqa: D102  as in ObjectFeatures
-
-    @property
-    def columns(self) -> tuple[str, ...]: ...  # noqa: D102  as in ObjectFeatures
-
-    @property
-    def touches_border(self) -> NDArray[np.bool_]: ...  # noqa: D102  as in ObjectFeatures
-
-    @property
-    def kind(self) -> str: ...  # noqa: D102  as in ObjectFeatures
-
-    def column(self, name: str) -> NDArray[np.float64]: ...  # noqa: D102  as in ObjectFeatures
-
-
-@dataclass(frozen=True, eq=False)
-class _Frame:
-    """A frame of objects, as `Measured`."""
-
-    frame: pd.DataFrame
-    kind: str = "instances"
-
-    @property
-    def n(self) -> int:
-        return len(self.frame)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return tuple(map(str, self.frame.columns))
-
-    @property
-    def touches_border(self) -> NDArray[np.bool_]:
-        if "touches_border" not in self.frame:
-            return np.zeros(self.n, bool)
-        return self.frame["touches_border"].to_numpy(bool)
-
-    def column(self, name: str) -> NDArray[np.float64]:
-        return self.frame[name].to_numpy(float)
+__all__ = ["aggregate_slide", "feature_names"]
 
 
 def feature_names(
@@ -94,7 +48,7 @@ def feature_names(
             f"{prompt}.{family.name}.{column.name}.{statistic}"
             for column in family.columns
             if kind == "instances" or column.kind == "any"
-            for statistic in (_STATISTICS if column.of == "object" else ("total",))
+            for statistic in (STATISTIC_NAMES if column.of == "object" else ("total",))
         ]
     return tuple(names)
 
@@ -169,14 +123,14 @@ def aggregate_slide(
     chosen = _families_of(objects) if families is None else tuple(families)
     _check_tissue(states, tissue_area_mm2)
     slide = _Slide(chosen, tissue_area_mm2, spatial)
-    rows: list[_Row] = []
-    subjects: dict[str, _Subject] = {}
+    rows: list[Row] = []
+    subjects: dict[str, Subject] = {}
     for prompt, state in states.items():
         given = objects.get(prompt)
-        measured = _Frame(given) if isinstance(given, pd.DataFrame) else given
-        _check_state(prompt, state, measured)
+        measured = Frame(given) if isinstance(given, pd.DataFrame) else given
+        check_state(prompt, state, measured)
         kind = (kinds or {}).get(prompt) or ("instances" if measured is None else measured.kind)
-        subjects[prompt] = _Subject(prompt, state, measured, kind)
+        subjects[prompt] = Subject(prompt, state, measured, kind)
         rows += _prompt_rows(subjects[prompt], slide, (area_shares or {}).get(prompt))
     if spatial is not None:
         rows += _spatial_rows(subjects, slide, spatial)
@@ -189,16 +143,6 @@ def aggregate_slide(
     return pd.DataFrame(table, index=pd.Index(names, name="feature"))
 
 
-@dataclass(frozen=True)
-class _Row:
-    """One named value of a slide."""
-
-    name: str
-    value: float
-    n: int
-    reason: str = ""
-
-
 @dataclass(frozen=True, eq=False)
 class _Slide:
     """What is the same for all prompts."""
@@ -206,22 +150,6 @@ class _Slide:
     families: tuple[str, ...]
     tissue_area_mm2: float
     spatial: SpatialFeatures | None
-
-
-@dataclass(frozen=True, eq=False)
-class _Subject:
-    """A prompt on the slide."""
-
-    name: str
-    state: str
-    given: Measured | None
-    kind: str
-
-    def cut(self) -> NDArray[np.bool_]:
-        """Which objects are left out of shape: single ones that the slide's edge cuts."""
-        if self.given is None or self.kind != "instances":
-            return np.zeros(0 if self.given is None else self.given.n, bool)
-        return self.given.touches_border
 
 
 def _check_tissue(states: Mapping[str, str], area_mm2: float) -> None:
@@ -243,21 +171,7 @@ def _families_of(objects: Mapping[str, Measured | pd.DataFrame]) -> tuple[str, .
     return found or tuple(pixels)
 
 
-def _check_state(prompt: str, state: str, given: Measured | None) -> None:
-    """Refuse a state that is unknown or that the objects contradict."""
-    n = 0 if given is None else given.n
-    if state not in STATES:
-        message = f"prompt {prompt}: state {state!r} is none of {', '.join(STATES)}"
-        raise FeatureError(message, prompt=prompt)
-    if state != "present" and n:
-        message = f"prompt {prompt}: {state}, and yet {n} objects were given"
-        raise FeatureError(message, prompt=prompt)
-    if state == "present" and given is None:
-        message = f"prompt {prompt}: present, but no objects were given (measure an empty image)"
-        raise FeatureError(message, prompt=prompt)
-
-
-def _prompt_rows(subject: _Subject, slide: _Slide, area_share: float | None) -> list[_Row]:
+def _prompt_rows(subject: Subject, slide: _Slide, area_share: float | None) -> list[Row]:
     """All rows of one prompt, without those of relations and places."""
     rows = _total_rows(subject, slide, area_share)
     for family in families_named(slide.families):
@@ -268,50 +182,33 @@ def _prompt_rows(subject: _Subject, slide: _Slide, area_share: float | None) -> 
                 continue
             if column.of == "object":
                 name = f"{family.name}.{column.name}"
-                rows += _object_rows(f"{subject.name}.{name}", name, subject)
+                rows += object_rows(f"{subject.name}.{name}", name, subject)
             else:
                 rows.append(_number(f"{subject.name}.{family.name}.{column.name}.total", slide))
     return rows
 
 
-def _number(name: str, slide: _Slide) -> _Row:
+def _number(name: str, slide: _Slide) -> Row:
     """Row of a number that `measure_spatial` found."""
     if slide.spatial is None or name not in slide.spatial.numbers:
         message = f"{name} is a spatial feature; give what measure_spatial found as spatial="
         raise FeatureError(message)
     found = slide.spatial.numbers[name]
-    return _Row(name, found.value, found.n, found.reason)
+    return Row(name, found.value, found.n, found.reason)
 
 
-def _object_rows(
-    name: str, column: str, subject: _Subject, member: NDArray[np.bool_] | None = None
-) -> list[_Row]:
-    """Rows of one object feature: over all objects, or over those of a place."""
-    given = subject.given
-    if subject.state != "present" or given is None:
-        nan = float("nan")
-        return [_Row(f"{name}.{statistic}", nan, 0, subject.state) for statistic in _STATISTICS]
-    if column not in given.columns:
-        message = f"prompt {subject.name}: the objects lack {column}; measure the same families"
-        raise FeatureError(message, prompt=subject.name)
-    keep = np.ones(given.n, bool) if member is None else member
-    if column.startswith("shape."):
-        keep = keep & ~subject.cut()
-    return _summary_rows(name, np.asarray(given.column(column), float)[keep])
-
-
-def _total_rows(subject: _Subject, slide: _Slide, area_share: float | None) -> list[_Row]:
+def _total_rows(subject: Subject, slide: _Slide, area_share: float | None) -> list[Row]:
     """Count, density and share of tissue."""
     names = [f"{subject.name}.aggregate.{total.name}.total" for total in TOTALS]
     if subject.state == "not assessed":
-        return [_Row(name, float("nan"), 0, subject.state) for name in names]
+        return [Row(name, float("nan"), 0, subject.state) for name in names]
     given = subject.given
     if subject.state == "absent" or given is None:
-        return [_Row(name, 0.0, 0) for name in names]
+        return [Row(name, 0.0, 0) for name in names]
     known = _area_share(given, slide.tissue_area_mm2) if area_share is None else (area_share, "")
     values = ((float(given.n), ""), (given.n / slide.tissue_area_mm2, ""), known)
     return [
-        _Row(name, float(value), given.n, why)
+        Row(name, float(value), given.n, why)
         for name, (value, why) in zip(names, values, strict=True)
     ]
 
@@ -327,15 +224,15 @@ def _area_share(given: Measured, tissue_area_mm2: float) -> tuple[float, str]:
 
 
 def _spatial_rows(
-    subjects: Mapping[str, _Subject], slide: _Slide, spatial: SpatialFeatures
-) -> list[_Row]:
+    subjects: Mapping[str, Subject], slide: _Slide, spatial: SpatialFeatures
+) -> list[Row]:
     """Rows of relations, of TIL scores and of places."""
-    rows: list[_Row] = []
+    rows: list[Row] = []
     for first, second in spatial.relations:
         for column in context_columns(subjects[first].kind, subjects[second].kind):
             name = f"{first}-{second}.context.{column.name}"
             if column.of == "object":
-                rows += _object_rows(name, f"{second}.context.{column.name}", subjects[first])
+                rows += object_rows(name, f"{second}.context.{column.name}", subjects[first])
             else:
                 rows.append(_number(f"{name}.total", slide))
     rows += [_number(name, slide) for name in spatial.numbers if ".til." in name]
@@ -344,7 +241,7 @@ def _spatial_rows(
     return rows
 
 
-def _place_rows(name: str, subject: _Subject, place: Place, slide: _Slide) -> list[_Row]:
+def _place_rows(name: str, subject: Subject, place: Place, slide: _Slide) -> list[Row]:
     """Rows of a prompt's objects in a place."""
     n, everywhere = int(place.member.sum()), 0 if subject.given is None else subject.given.n
     area = place.area_mm2
@@ -357,7 +254,7 @@ def _place_rows(name: str, subject: _Subject, place: Place, slide: _Slide) -> li
     if place.state == "not assessed":
         values = dict.fromkeys(values, (float("nan"), place.state))
     rows = [
-        _Row(f"{name}.aggregate.{key}.total", value, n, why if np.isnan(value) else "")
+        Row(f"{name}.aggregate.{key}.total", value, n, why if np.isnan(value) else "")
         for key, (value, why) in values.items()
     ]
     for family in families_named(slide.families):
@@ -366,23 +263,5 @@ def _place_rows(name: str, subject: _Subject, place: Place, slide: _Slide) -> li
         for column in family.object_columns:
             if subject.kind == "instances" or column.kind == "any":
                 full = f"{family.name}.{column.name}"
-                rows += _object_rows(f"{name}.{full}", full, subject, place.member)
+                rows += object_rows(f"{name}.{full}", full, subject, place.member)
     return rows
-
-
-def _summary_rows(name: str, values: NDArray[np.float64]) -> list[_Row]:
-    """All statistics of one feature over its defined values."""
-    defined = values[np.isfinite(values)]
-    ordered = np.sort(defined)
-    n = int(defined.size)
-    rows = []
-    for statistic in STATISTICS:
-        value, reason = float("nan"), f"n = {n}, needs {statistic.minimum}"
-        if n >= statistic.minimum:
-            value = statistic.compute(defined, ordered)
-            reason = "all values are equal" if np.isnan(value) else ""
-        rows.append(_Row(f"{name}.{statistic.name}", value, n, reason))
-    return rows
-
-
-_STATISTICS = tuple(statistic.name for statistic in STATISTICS)

@@ -24,6 +24,14 @@ in Python), sc-MTOP, squidpy and QuPath. "≈": in another unit or by another de
 section of the feature states; "–": not there. What every feature here has and none of theirs: a
 unit of its own, NaN with a counted reason where it is undefined, a minimum size, and laws that
 tests hold it to.
+
+How the tests compare: scikit-image, mahotas and scipy (shape, Haralick, Zernike, graphs, trees) run
+beside ours; K, cross-K, G, Moran's I and Morisita-Horn are held to their formulas, written out over
+all pairs. CellProfiler's features through cp_measure, and
+squidpy's, are compared by definition instead of by running them: cp_measure needs centrosome, which
+needs pillow below 12, and squidpy 1.6.1 cannot be imported beside anndata 0.12. Where theirs is
+scikit-image's or mahotas' feature (most of squidpy's and of AreaShape), agreement is tested all the
+same.
 """
 
 _LEFT_OUT = """

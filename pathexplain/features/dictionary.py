@@ -1,7 +1,7 @@
 """The feature dictionary: every number pathexplain writes, with unit, formula, meaning and source.
 
-As a frame (for `var` of tables and `pathexplain features`) and as Markdown (`docs/features.md`).
-Nothing is computed here; everything comes from the registry.
+As a frame, for `var` of tables and `pathexplain features`; `dictionary_page` writes the same as
+`docs/features.md`. Nothing is computed here; everything comes from the registry.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from pathexplain.errors import FeatureError
-from pathexplain.features.comparison import comparison_markdown
 from pathexplain.features.names import FeatureName
 from pathexplain.features.registry import FAMILIES, column_named, families_named
 from pathexplain.features.summaries import (
@@ -28,7 +27,13 @@ from pathexplain.features.summaries import (
 if TYPE_CHECKING:
     from pathexplain.features.columns import Column
 
-__all__ = ["describe_features", "feature_dictionary", "features_markdown"]
+__all__ = [
+    "describe_features",
+    "feature_dictionary",
+    "laws_text",
+    "peers_text",
+    "range_text",
+]
 
 _OWN = "pathexplain docs/design.md, section 6"
 
@@ -159,22 +164,6 @@ def _rows_of(subject: str, family: str, column: Column) -> list[dict[str, Any]]:
     return [row | {"prompt": subject, "statistic": "total"}]
 
 
-def features_markdown() -> str:
-    """Write the dictionary as the page `docs/features.md`, which a test compares with the registry.
-
-    Examples
-    --------
-    >>> features_markdown().splitlines()[0]
-    '# Features'
-    """
-    parts = [_HEAD, _aggregate_section()]
-    for family in FAMILIES.values():
-        parts.append(f"\n## `{family.name}`\n")
-        parts += [_column_section(name, column) for name, column in _pairs(family.name)]
-    parts.append(comparison_markdown())
-    return "\n".join(parts).rstrip() + "\n"
-
-
 _COLUMNS = (
     "name",
     "prompt",
@@ -196,32 +185,6 @@ _COLUMNS = (
     "peers",
 )
 
-_HEAD = """# Features
-
-Every number that pathexplain measures. This page is generated from the registry
-(`pathexplain features --markdown`) and compared with it by a test: do not edit it.
-
-- A feature of an object is `{family}.{feature}`; of a slide or patient
-  `{prompt}.{family}.{feature}.{statistic}`, for example `lymphocyte.shape.area_um2.median`.
-  Numbers of a slide that are no statistic of objects end in `.total`.
-- `lymphocyte-tumor.context.distance_um.p10` is of lymphocytes towards tumor (`relations` in the
-  prompts file); in the objects table the column is `tumor.context.distance_um`.
-- `lymphocyte@tumor.shape.area_um2.median` is of the lymphocytes in a place (`within`): inside the
-  mask of `tumor`; `lymphocyte@tumor~100um`: up to 100 um from the edge of the tumor, on both sides;
-  `lymphocyte@tumor-stroma~100um`: from where tumor and stroma meet.
-- Lengths are in micrometers at the working resolution `mpp`; use one `mpp` for a whole cohort.
-- Undefined is NaN, with a counted reason; it is never 0.
-- *Instance-only* features are destroyed by the merging of touching objects: they are NaN for
-  region prompts.
-- Laws: what a feature does not depend on, with the tolerance that the tests hold it to: relative,
-  plus an absolute one in the feature's own unit where there are two numbers. `resolution`: the same
-  smooth object drawn at 0.25, 0.5 and 1 um a pixel, from 30 pixels up (or the minimum pixel count
-  where that is larger). `intensity_scale`: half the light everywhere.
-- Densities are of the stain vectors of the slide (`stain` in the prompts file). Columns of a stain
-  that the vectors lack are NaN for objects, and left out of the tables of slides and patients.
-- At the end: [who else has it](#who-else-has-it), feature by feature.
-"""
-
 
 def _kinds(prompts: Mapping[str, str] | Iterable[str] | None) -> Mapping[str, str]:
     """Prompt to kind; instances where only a name is given."""
@@ -230,12 +193,7 @@ def _kinds(prompts: Mapping[str, str] | Iterable[str] | None) -> Mapping[str, st
     return dict.fromkeys(prompts or (), "instances")
 
 
-def _pairs(family: str) -> list[tuple[str, Column]]:
-    """Full name and column of a family."""
-    return list(zip(FAMILIES[family].names, FAMILIES[family].columns, strict=True))
-
-
-def _laws(column: Column) -> str:
+def laws_text(column: Column) -> str:
     """Laws with their tolerances, in words."""
     return ", ".join(
         f"{law.name} ({law.tolerance:g}" + (f" + {law.absolute:g})" if law.absolute else ")")
@@ -243,7 +201,7 @@ def _laws(column: Column) -> str:
     )
 
 
-def _peers(column: Column) -> str:
+def peers_text(column: Column) -> str:
     """Who else has the feature, with their name for it."""
     return "; ".join(
         f"{peer.tool} {peer.name}" + (f" ({peer.difference})" if peer.difference else "")
@@ -251,7 +209,7 @@ def _peers(column: Column) -> str:
     )
 
 
-def _range(bounds: tuple[float, float]) -> str:
+def range_text(bounds: tuple[float, float]) -> str:
     """Range in interval notation."""
     low, high = bounds
     left = "(-inf" if math.isinf(low) else f"[{low:g}"
@@ -270,16 +228,16 @@ def _column_row(name: str, family: str, column: Column) -> dict[str, Any]:
         "unit": column.unit,
         "definition": column.definition,
         "formula": column.formula,
-        "range": _range(column.bounds),
+        "range": range_text(column.bounds),
         "high": column.high,
         "low": column.low,
         "source": column.source,
         "kind": column.kind,
         "min_pixels": column.min_pixels,
         "undefined": column.undefined,
-        "laws": _laws(column),
+        "laws": laws_text(column),
         "of": column.of,
-        "peers": _peers(column),
+        "peers": peers_text(column),
     }
 
 
@@ -295,7 +253,7 @@ def _summary_row(
         "statistic": statistic.name,
         "unit": statistic.unit or column.unit,
         "definition": f"{column.definition}: {statistic.definition}",
-        "range": _CHANGED.get(statistic.name) or _range(column.bounds),
+        "range": _CHANGED.get(statistic.name) or range_text(column.bounds),
         "high": _HIGH[statistic.name] if changed else column.high,
         "low": _LOW[statistic.name] if changed else column.low,
         "undefined": few,
@@ -337,48 +295,3 @@ def _total_row(prompt: str, kind: str, total: Total) -> dict[str, Any]:
         "of": "slide",
         "peers": "",
     }
-
-
-def _aggregate_section() -> str:
-    """Rules of the aggregation, and the numbers of a prompt as a whole."""
-    lines = ["## `aggregate`\n", "Of a prompt on a slide, as `{prompt}.aggregate.{name}.total`:\n"]
-    lines += ["| name | unit | what | formula |", "| --- | --- | --- | --- |"]
-    lines += [f"| `{t.name}` | {t.unit} | {t.definition} | {t.formula} |" for t in TOTALS]
-    lines += ["\nOf a prompt in a place, as `{prompt}@{place}.aggregate.{name}.total`:\n"]
-    lines += ["| name | unit | what | formula |", "| --- | --- | --- | --- |"]
-    lines += [f"| `{t.name}` | {t.unit} | {t.definition} | {t.formula} |" for t in PLACE_TOTALS]
-    lines += ["\nOf each object feature below, over the objects of a slide:\n"]
-    lines += ["| statistic | what | fewest objects |", "| --- | --- | --- |"]
-    lines += [f"| `{s.name}` | {s.definition} | {s.minimum} |" for s in STATISTICS]
-    lines += [
-        "\nObjects cut by the image edge count in the totals and are left out of the `shape`",
-        "summaries of instance prompts. A prompt that is *absent* has totals of 0 and all else",
-        "NaN; one that was *not assessed* has NaN throughout.",
-        "\nA patient's value is the mean over slides weighted by tissue area, over the slides",
-        "where it is defined; densities and shares of a place are weighted by the area of the",
-        "place (its `window_mm2`), TIL scores by that of their stroma, tumor or margin. So each",
-        "density is total over total. Counts, areas and lengths are summed; an immune phenotype is",
-        "that of the patient's densities.",
-    ]
-    return "\n".join(lines)
-
-
-_OF = {"object": "each object", "slide": "the slide"}
-
-
-def _column_section(name: str, column: Column) -> str:
-    """Section of one object feature."""
-    nan = f"below {column.min_pixels} pixels" if column.min_pixels > 1 else ""
-    nan = "; ".join(part for part in (nan, column.undefined) if part)
-    lines = [
-        f"### `{name}`\n",
-        f"{column.definition}.\n",
-        f"- Formula: {column.formula}",
-        f"- Unit: {column.unit}; range: {_range(column.bounds)}",
-        f"- High: {column.high}. Low: {column.low}.",
-        f"- NaN: {nan or 'never'}." + (" Instance-only." if column.kind == "instances" else ""),
-        f"- Of: {_OF[column.of]}. Laws: {_laws(column)}",
-        f"- Also in: {_peers(column) or 'none of the compared'}",
-        f"- Source: {column.source}\n",
-    ]
-    return "\n".join(lines)

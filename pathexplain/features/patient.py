@@ -68,7 +68,8 @@ def aggregate_patient(
     Raises
     ------
     FeatureError
-        A slide without a patient, without a tissue area > 0, listed twice, or missing in `n`.
+        A slide without a patient, without a tissue area > 0, listed twice, or missing in `n`; a
+        feature without the column that it is weighted by.
 
     Examples
     --------
@@ -158,8 +159,12 @@ def _weights(
     values = slides.to_numpy(np.float64)
     weights = np.repeat(area.to_numpy(np.float64)[:, None], values.shape[1], axis=1)
     for name, rule in rules.items():
-        if rule.weight in columns:
-            weights[:, columns[name]] = np.nan_to_num(values[:, columns[rule.weight]])
+        if not rule.weight:
+            continue
+        if rule.weight not in columns:
+            message = f"{name} is weighted by {rule.weight}, which is not among the columns: add it"
+            raise FeatureError(message)
+        weights[:, columns[name]] = np.nan_to_num(values[:, columns[rule.weight]])
     weights[np.isnan(values)] = 0.0
     return pd.DataFrame(weights, index=slides.index, columns=slides.columns)
 

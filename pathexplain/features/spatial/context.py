@@ -17,7 +17,12 @@ from scipy import spatial
 
 from pathexplain.features.columns import Column, FeatureFamily
 from pathexplain.features.spatial import graph as graphs
-from pathexplain.features.spatial.coarse import coarse_mask, coarse_tissue, distance_blocks
+from pathexplain.features.spatial.coarse import (
+    coarse_mask,
+    coarse_tissue,
+    depths,
+    distance_blocks,
+)
 from pathexplain.features.spatial.context_columns import (
     BAND_NAMES,
     CONTEXT_COLUMNS,
@@ -71,8 +76,11 @@ class Other:
 
     @cached_property
     def boundary(self) -> spatial.cKDTree | None:
-        """KD-tree of the boundary pixels; None without any."""
+        """KD-tree of the boundary pixels, without those of what a region spares; None for none."""
         points = np.asarray(self.objects.boundary_um, np.float64)
+        if self.objects.kind == "region":
+            deep = depths(self.objects, self.geometry)
+            points = points[labels_at(deep, points / self.geometry.coarse_mpp) == 0]
         if not len(points):
             return None
         return spatial.cKDTree(points, balanced_tree=False, compact_nodes=False)
@@ -104,16 +112,19 @@ def covered(
 ) -> NDArray[np.bool_]:
     """(n,) bool: whether each point lies in an object; by coarse cells where labels are gone.
 
-    A point between pixels lies inside where all pixels that it touches do.
+    A point between pixels lies inside where all pixels that it touches do. Points in small holes
+    of a region (up to 200 µm²) lie inside: masks with one class a pixel spare the nuclei.
     """
     plane, step_um = objects.labels, geometry.mpp
     if plane is None:
-        plane, step_um = coarse_mask(objects), geometry.coarse_mpp
+        plane, step_um = coarse_mask(objects, geometry), geometry.coarse_mpp
     places = points_um / step_um
     inside = labels_at(plane, places) > 0
     between = np.flatnonzero((np.abs(places - np.rint(places)) < _NEAR).any(axis=1))
     for y, x in ((-_NEAR, -_NEAR), (-_NEAR, _NEAR), (_NEAR, -_NEAR), (_NEAR, _NEAR)):
         inside[between] &= labels_at(plane, places[between] + (2 * y, 2 * x)) > 0
+    if objects.kind == "region" and not inside.all():
+        inside |= labels_at(depths(objects, geometry), points_um / geometry.coarse_mpp) > 0
     return inside
 
 
@@ -244,11 +255,12 @@ def _profile(table: SpatialTable, points: PointSet, other: Other) -> None:
     reason = "no tissue there, or the other has no boundary on the slide"
     bands = list(zip(profile.counts.tolist(), profile.areas_mm2.tolist(), strict=True))
     named = dict(zip(BAND_NAMES, bands, strict=True))
-    named |= {"inside_per_mm2": profile.inside, "margin_per_mm2": profile.margin}
+    named |= {"inside": profile.inside, "margin": profile.margin}
     density = {name: count / area if area else np.nan for name, (count, area) in named.items()}
-    for name, (count, _) in named.items():
-        table.number(name, density[name], count, reason)
-    inside, margin = density["inside_per_mm2"], density["margin_per_mm2"]
+    for name, (count, area) in named.items():
+        table.number(f"{name}_per_mm2", density[name], count, reason)
+        table.number(f"{name}_mm2", area, other.objects.n)
+    inside, margin = density["inside"], density["margin"]
     value = inside / (inside + margin) if inside + margin > 0 else np.nan
     n = profile.inside[0] + profile.margin[0]
     table.number("infiltration", value, n, "no object inside or in the margin, or no area there")
@@ -256,7 +268,7 @@ def _profile(table: SpatialTable, points: PointSet, other: Other) -> None:
 
 def _band_areas(other: SlideObjects, geometry: SlideGeometry) -> NDArray[np.float64]:
     """Tissue in each band, counted in coarse cells; all of the inside is in some band."""
-    mask, tissue = coarse_mask(other), coarse_tissue(geometry)
+    mask, tissue = coarse_mask(other, geometry), coarse_tissue(geometry)
     edges = np.asarray(BANDS_UM, float)
     step = geometry.coarse_mpp
     reach = int(np.ceil(np.abs(edges).max() / step)) + 1

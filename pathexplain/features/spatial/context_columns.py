@@ -33,16 +33,16 @@ _NONE = "there is no object of the other"
 def _band_name(low: float, high: float) -> str:
     """Name of a band of the infiltration profile."""
     if low == float("-inf"):
-        return f"profile_in_over{-high:g}um_per_mm2"
+        return f"profile_in_over{-high:g}um"
     side, near, far = ("in", -high, -low) if high <= 0 else ("out", low, high)
-    return f"profile_{side}_{near:g}_{far:g}um_per_mm2"
+    return f"profile_{side}_{near:g}_{far:g}um"
 
 
 BAND_NAMES: tuple[str, ...] = tuple(
     _band_name(low, high)
     for low, high in zip((float("-inf"), *BANDS_UM[:-1]), BANDS_UM, strict=True)
 )
-"""Bands of the profile, from deep inside outwards."""
+"""Bands of the profile, from deep inside outwards; `_per_mm2` and `_mm2` are the columns."""
 
 
 def _object_columns() -> tuple[Column, ...]:
@@ -131,20 +131,28 @@ def _profile_columns() -> tuple[Column, ...]:
     no_band = "the other has no boundary, or no tissue lies there"
     many = ("many there", "few there")
     bands = tuple(
-        column(name, "1/mm^2", "Infiltration profile: objects per area in a band along the "
-               "boundary of the other", f"objects with a signed distance in the band of the name "
-               f"({'inside' if '_in_' in name else 'outside'} the other) / area of tissue there",
-               POSITIVE, many, _OWN, of="slide", undefined=no_band)
+        column(f"{name}_per_mm2", "1/mm^2", "Infiltration profile: objects per area in a band "
+               "along the boundary of the other", "objects with a signed distance in the band of "
+               f"the name ({'inside' if '_in_' in name else 'outside'} the other) / area of "
+               "tissue there", POSITIVE, many, _OWN, of="slide", undefined=no_band,
+               weight=f"{name}_mm2")
         for name in BAND_NAMES
+    )  # fmt: skip
+    areas = tuple(
+        column(f"{name}_mm2", "mm^2", f"Area that {name}_per_mm2 is per",
+               "tissue in the band, counted in cells of about 4 um; 0 without a boundary",
+               POSITIVE, ("much of it", "little of it"), _OWN, of="slide", across="sum")
+        for name in (*BAND_NAMES, "inside", "margin")
     )  # fmt: skip
     return (
         *bands,
         column("inside_per_mm2", "1/mm^2", "Objects inside the other, per area of it",
                "objects with a negative distance / area of tissue in the other", POSITIVE, many,
-               _OWN, of="slide", undefined=no_band),
+               _OWN, of="slide", undefined=no_band, weight="inside_mm2"),
         column("margin_per_mm2", "1/mm^2", "Objects up to 100 um outside the other, per area",
                "objects with a distance of 0 to 100 um / area of tissue there", POSITIVE, many,
-               _OWN, of="slide", undefined=no_band),
+               _OWN, of="slide", undefined=no_band, weight="margin_mm2"),
+        *areas,
         column("infiltration", "1", "How far objects go into the other",
                "inside_per_mm2 / (inside_per_mm2 + margin_per_mm2); 0.5 where both are alike",
                SHARE, ("they go in", "they stay out"), _OWN, of="slide",

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage, spatial
 
-from pathexplain.features.spatial.coarse import coarse_mask, coarse_tissue, near
+from pathexplain.features.spatial.coarse import (
+    coarse_mask,
+    coarse_tissue,
+    near,
+    region_area_mm2,
+)
 from pathexplain.features.spatial.context import covered
 
 if TYPE_CHECKING:
@@ -72,9 +77,7 @@ def find_place(
 
 def _inside(own: SlideObjects, region: SlideObjects, geometry: SlideGeometry) -> Place:
     """Objects inside the mask of another prompt."""
-    tissue = coarse_tissue(geometry)
-    cells = float(np.asarray(region.coverage)[tissue].sum(dtype=np.int64)) / 255
-    area_mm2 = cells * geometry.coarse_mpp**2 / _UM2_PER_MM2
+    area_mm2 = region_area_mm2(region, geometry)
     member = covered(own.centroid_um, region, geometry)
     reason = "" if area_mm2 > 0 else f"no {region.name} in the tissue"
     return Place(own.name, member, area_mm2, "present", reason)
@@ -108,9 +111,9 @@ def interface_cells(makers: list[SlideObjects], geometry: SlideGeometry) -> NDAr
         Cells of the first prompt with a neighbor (of four) outside it: one that is tissue, or
         where two prompts make the interface, one that is within 10 µm of the second.
     """
-    mask, tissue = coarse_mask(makers[0]), coarse_tissue(geometry)
+    mask, tissue = coarse_mask(makers[0], geometry), coarse_tissue(geometry)
     beyond = tissue & ~mask
     if len(makers) > 1:
-        second = coarse_mask(makers[1])
+        second = coarse_mask(makers[1], geometry)
         beyond &= near(second, reach=GAP_UM / geometry.coarse_mpp)
     return np.asarray(mask & ndimage.binary_dilation(beyond))

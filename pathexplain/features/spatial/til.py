@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pathexplain.features.columns import FeatureFamily
-from pathexplain.features.spatial.coarse import closed, coarse_mask, coarse_tissue
+from pathexplain.features.spatial.coarse import (
+    closed,
+    coarse_mask,
+    coarse_tissue,
+    region_area_mm2,
+)
 from pathexplain.features.spatial.context import Other, covered, measure_profile
 from pathexplain.features.spatial.planes import windows
 from pathexplain.features.spatial.region_columns import (
@@ -70,9 +75,7 @@ def measure_til(
     """
     table = SpatialTable(points.n)
     _stromal(table, immune, stroma, tumor)
-    tissue = coarse_tissue(tumor.geometry)
-    cells = np.asarray(tumor.objects.coverage)[tissue].sum(dtype=np.int64) / 255
-    tumor_mm2 = float(cells) * tumor.geometry.coarse_mpp**2 / _UM2_PER_MM2
+    tumor_mm2 = region_area_mm2(tumor.objects, tumor.geometry)
     table.number("tumor_mm2", tumor_mm2, tumor.objects.n)
     inside = covered(points.points_um, tumor.objects, tumor.geometry) & points.inside
     n = int(inside.sum())
@@ -114,7 +117,7 @@ def stromal_pixels(
     if any(plane is None for plane in planes):
         return 0, 0
     reach = TUMOR_REACH_UM / geometry.coarse_mpp
-    within = closed(coarse_mask(tumor), reach=reach) & coarse_tissue(geometry)
+    within = closed(coarse_mask(tumor, geometry), reach=reach) & coarse_tissue(geometry)
     step = geometry.coarse_step
     occupied = whole = 0
     for rows, columns in windows(geometry.shape_px):
