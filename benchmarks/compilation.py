@@ -13,7 +13,10 @@ import os
 import subprocess
 import sys
 import tempfile
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathexplain.prompts.model import Kind
 
 RUN = """
 import json, sys, time
@@ -78,7 +81,7 @@ def measure() -> int:
         labels["cell"][y - 5 : y + 6, x - 4 : x + 7] = k
     labels["tumor"][100:400, 60:330] = 1
     labels["other"] = np.roll(labels["cell"], 40, axis=1)
-    kinds = {"cell": "instances", "tumor": "region", "other": "instances"}
+    kinds: dict[str, Kind] = {"cell": "instances", "tumor": "region", "other": "instances"}
     pixels = rng.integers(60, 250, (512, 512, 3)).astype(np.uint8)
     prompts = PromptSet(
         1,

@@ -107,11 +107,18 @@ def read_repeatability(folder: str | Path) -> dict[str, FeatureRobustness]:
     from pathexplain.robustness import read_robustness  # loads extraction and the segmentor
 
     worst: dict[str, FeatureRobustness] = {}
-    for row in read_robustness(folder).itertuples(index=False):
-        icc = WithInterval(*(float(value) for value in (row.icc, row.icc_low, row.icc_high)))
-        found = FeatureRobustness(str(row.feature), str(row.perturbation), icc, str(row.reason))
+    table = read_robustness(folder)
+    numbers = table[["icc", "icc_low", "icc_high"]].to_numpy(np.float64)
+    text = table[["feature", "perturbation", "reason"]].to_numpy(str)
+    for (feature, perturbation, reason), (icc, low, high) in zip(text, numbers, strict=True):
+        found = FeatureRobustness(
+            str(feature),
+            str(perturbation),
+            WithInterval(float(icc), float(low), float(high)),
+            str(reason),
+        )
         known = worst.get(found.feature)
-        if known is None or (not np.isnan(known.icc.value) and not icc.value >= known.icc.value):
+        if known is None or (not np.isnan(known.icc.value) and not icc >= known.icc.value):
             worst[found.feature] = found
     return worst
 
