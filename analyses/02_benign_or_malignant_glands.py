@@ -276,12 +276,14 @@ objects = attend(
         tiles=spec,
         training=TrainingOptions(n_networks=1, epochs=20) if QUICK else TrainingOptions(),
         n_splits=4 if QUICK else 5,
+        n_permutations=0 if QUICK else 20,
     ),
     out=PLACE / "attention",
 )
 for one in objects.models:
-    area = one.auroc
-    print(f"{one.label}: AUROC {area.value:.3f} ({area.low:.3f} to {area.high:.3f})")
+    area, null = one.auroc, one.null
+    chance = f"; permuted labels p = {null.p_value:.3f}" if null else ""
+    print(f"{one.label}: AUROC {area.value:.3f} ({area.low:.3f} to {area.high:.3f}){chance}")
 print(f"difference {objects.gain.value:.3f} ({objects.gain.low:.3f} to {objects.gain.high:.3f})")
 for one in objects.contributions:
     print(

@@ -6,10 +6,11 @@ otherwise and the last digits would depend on how many processes there are.
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, TypeVar
 
 from joblib import Parallel, delayed
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -68,5 +69,11 @@ def stream(
 
 def _alone(function: Callable[[Task], Answer], task: Task) -> Answer:
     """Call the function with one thread for linear algebra."""
-    with threadpool_limits(limits=1):
+    with _thread_pools().limit(limits=1):
         return function(task)
+
+
+@functools.cache
+def _thread_pools() -> ThreadpoolController:
+    """Find the libraries with threads once; looking for them takes longer than a small task."""
+    return ThreadpoolController()
