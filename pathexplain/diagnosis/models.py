@@ -30,12 +30,15 @@ __all__ = ["MODELS", "FoldPreparer", "ModelSpec"]
 
 STEPS_PER_SD = 2**16
 """Fineness of prepared values: 1.5e-5 standard deviations."""
+LEAST_SPREAD = 1e-9
+"""Values that differ by less, relative to their size, differ by rounding alone."""
 
 
 class FoldPreparer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped bases
     """Leave out unusable features, fill gaps with the median, scale to mean 0 and sd 1.
 
-    A feature is unusable when it is constant among the training patients or missing in more than
+    A feature is unusable when it is constant among the training patients (up to rounding, or a
+    patient who differs would stand millions of standard deviations away) or missing in more than
     `max_missing` of them. Output is rounded to 2^-16 standard deviations: trees compare in float32,
     and a threshold halfway between two such values is exact there, so that every program which
     follows a tree takes the same branch.
@@ -62,7 +65,9 @@ class FoldPreparer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # un
         is_missing = np.isnan(table)
         lowest = np.fmin.reduce(table, axis=0)
         highest = np.fmax.reduce(table, axis=0)
-        self.kept_ = (is_missing.mean(axis=0) <= self.max_missing) & (highest > lowest)
+        size = np.maximum(np.abs(highest), np.abs(lowest))
+        varies = highest - lowest > LEAST_SPREAD * size
+        self.kept_ = (is_missing.mean(axis=0) <= self.max_missing) & varies
         if not self.kept_.any():
             message = (
                 f"no feature is usable in this fold: all {table.shape[1]} are constant or missing "

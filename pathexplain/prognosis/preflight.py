@@ -30,6 +30,7 @@ __all__ = [
 
 MAX_MISSING = 0.5  # share of patients; beyond it the complete cases are another cohort
 MAX_MODE_SHARE = 0.95  # share of one value; caret's nearZeroVar cuts at 95/5 (Kuhn 2008)
+LEAST_GAP = 1e-9  # relative; values nearer to each other differ by rounding alone
 MAX_CORRELATION = 0.95  # pairs above it are flagged as one feature measured twice
 _LISTED_PAIRS = 200
 _BLOCK = 512
@@ -136,10 +137,24 @@ def _fault(x: NDArray[np.float64]) -> tuple[str, str] | None:
         return "all missing", f"undefined in all {x.size} patients"
     if x.size - known.size > MAX_MISSING * x.size:
         return "mostly missing", f"undefined in {x.size - known.size} of {x.size} patients"
-    values, counts = np.unique(known, return_counts=True)
+    values, counts = _distinct(known)
     if values.size == 1:
         return "constant", f"{values[0]:g} in all {known.size} patients"
     if counts.max() > MAX_MODE_SHARE * known.size:
         value = values[counts.argmax()]
         return "near-constant", f"{value:g} in {counts.max()} of {known.size} patients"
     return None
+
+
+def _distinct(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Return the values of x that differ by more than rounding, and how often each is there.
+
+    Examples
+    --------
+    >>> _distinct(np.array([0.3, 0.1 + 0.2, 0.0, 2.0]))[1].tolist()
+    [1, 2, 1]
+    """
+    ordered = np.sort(x)
+    is_new = np.append(True, np.diff(ordered) > LEAST_GAP * np.abs(ordered[1:]))
+    starts = np.flatnonzero(is_new)
+    return ordered[starts], np.diff(np.append(starts, ordered.size))

@@ -236,6 +236,14 @@ def test_preparer_learns_from_training_patients_only():
     assert moved[0, 0] == pytest.approx((3 - 4) / np.std([1, 3, 8]), abs=2**-17)
 
 
+def test_a_feature_that_varies_by_rounding_alone_is_constant():
+    """Scaled by an sd of 1e-17, a held-out patient who differs would drown all other features."""
+    flat = np.where(np.arange(9) % 2, 0.75, np.nextafter(0.75, 1))
+    small = 1e-12 * np.arange(9.0)  # small, not constant
+    prepare = FoldPreparer().fit(np.column_stack([flat, small]))
+    assert prepare.kept_.tolist() == [False, True]
+
+
 def test_fold_without_usable_feature_says_so():
     with pytest.raises(FitError, match="all 2 are constant or missing"):
         FoldPreparer().fit(np.array([[1.0, np.nan], [1.0, np.nan]]))

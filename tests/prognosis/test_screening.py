@@ -58,8 +58,10 @@ def test_each_untestable_column_is_dropped_for_its_own_reason() -> None:
     rare = np.where(np.arange(100) < 4, good, 0.0)
     mostly = np.where(np.arange(100) < 51, np.nan, good)
     holed = np.where(np.arange(100) < 30, np.nan, good)
+    rounded = np.where(np.arange(100) % 2, 0.75, np.nextafter(0.75, 1))
     columns = [good, np.full(100, 3.0), good, rare, mostly, np.full(100, np.nan), holed, holed]
-    names = ("good", "flat", "copy", "rare", "mostly", "empty", "holed", "holed2")
+    names = ("good", "flat", "copy", "rare", "mostly", "empty", "holed", "holed2", "rounded")
+    columns.append(rounded)
     kept, dropped = find_untestable(np.column_stack(columns), names)
     assert [names[j] for j in kept] == ["good", "holed"]
     assert {item.feature: item.reason for item in dropped} == {
@@ -69,6 +71,7 @@ def test_each_untestable_column_is_dropped_for_its_own_reason() -> None:
         "mostly": "mostly missing",
         "empty": "all missing",
         "holed2": "duplicate",
+        "rounded": "constant",
     }
     assert dropped[1].detail == "the same values as good"
 
