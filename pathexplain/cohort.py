@@ -183,7 +183,8 @@ def _read_csv(path: Path, patient: str, *, text: str = "") -> pd.DataFrame:
     try:
         table = pd.read_csv(path, dtype={patient: str, text: str} if text else {patient: str})
     except (OSError, ValueError) as error:
-        message = f"{path} cannot be read: {error}"
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        message = f"{path} cannot be read: {reason}"
         raise CohortError(message, path=str(path)) from error
     return _by_patient(table, patient, str(path))
 

@@ -116,7 +116,10 @@ def test_every_option_is_explained(command: str, capsys: pytest.CaptureFixture[s
         (["train", "nothing.yaml"], "nothing.yaml"),
         (["evaluate", "stain", "--data", "nothing.csv"], "nothing.csv"),
         (["importance", "nothing.csv", "--target", "t"], "nothing.csv"),
-        (["survival", "nothing.csv", "--time", "t", "--event", "e"], "nothing.csv"),
+        (
+            ["survival", "nothing.csv", "--time", "t", "--event", "e"],
+            "nothing.csv cannot be read: No such file or directory\n",
+        ),
         (["survival", "nowhere", "--time", "t", "--event", "e"], "nowhere"),
     ],
 )

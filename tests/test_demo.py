@@ -74,17 +74,17 @@ def test_untested_density_is_not_found_and_says_why() -> None:
 @pytest.mark.parametrize(
     ("clusters", "effect", "q", "is_found"),
     [
-        (("a.b.c.mean", "nucleus.shape.area_um2.p90"), 0.5, 0.01, True),
-        (("nucleus.shape.area_um2.p90",), -0.5, 0.01, False),
-        (("nucleus.shape.area_um2.p90",), 0.5, 0.2, False),
+        (("a.b.c.mean", "epithelial.shape.area_um2.p90"), 0.5, 0.01, True),
+        (("epithelial.shape.area_um2.p90",), -0.5, 0.01, False),
+        (("epithelial.shape.area_um2.p90",), 0.5, 0.2, False),
         (
-            ("a.b.c.mean", "a.b.d.mean", "a.b.e.mean", "nucleus.shape.feret_max_um.sd"),
+            ("a.b.c.mean", "a.b.d.mean", "a.b.e.mean", "epithelial.shape.feret_max_um.sd"),
             0.5,
             0.01,
             False,
         ),
         (("lymphocyte.shape.area_um2.mean",), 0.5, 0.01, False),
-        (("nucleus.shape.circularity.mean",), 0.5, 0.01, False),
+        (("epithelial.shape.circularity.mean",), 0.5, 0.01, False),
     ],
 )
 def test_diagnosis_verdict(

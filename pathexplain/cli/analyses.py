@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from pathexplain.cli.output import Bars, note, say
+from pathexplain.cli.output import Bars, Flag, note, say
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -42,7 +42,7 @@ def importance(  # noqa: PLR0913 - one parameter an option
     splits: int = 5,
     permutations: int = 59,
     refits: int = 200,
-    figures: bool = False,
+    figures: Flag = False,
     seed: int = 0,
 ) -> None:
     """Ask which features a diagnosis rests on; write a report, its figures and its numbers.

@@ -12,7 +12,7 @@ import traceback
 import warnings
 from typing import TYPE_CHECKING
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter
 
 from pathexplain import __version__
 from pathexplain.cli import (
@@ -53,25 +53,33 @@ app = App(
     result_action="return_value",
 )
 
-for command in (
-    extracting.extract,
-    commands.check,
-    commands.features,
-    commands.vocabulary,
-    robustness.robustness,
-    analyses.importance,
-    explaining.perturb,
-    explaining.attend,
-    prognosis.survival,
-    prognosis.validate,
-    commands.demo,
-    datasets.dataset,
-    training.train,
-    training.finetune,
-    commands.evaluate,
-    exporting.export,
-):
-    app.command(command)
+COMMANDS = {
+    "Start": (commands.demo, commands.check, commands.vocabulary, commands.features),
+    "Measure": (extracting.extract, robustness.robustness),
+    "Ask": (
+        analyses.importance,
+        prognosis.survival,
+        prognosis.validate,
+        explaining.perturb,
+        explaining.attend,
+    ),
+    "Segmentors": (
+        commands.evaluate,
+        training.finetune,
+        training.train,
+        datasets.dataset,
+        exporting.export,
+    ),
+}
+"""Every command, in the order of the work; the help shows them in these groups."""
+
+for heading, members in COMMANDS.items():
+    panel = Group.create_ordered(heading)
+    for place, member in enumerate(members):
+        app.command(member, group=panel, sort_key=place)
+about = Group.create_ordered("About")
+for flag in ("--help", "--version"):
+    app[flag].group = (about,)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -101,7 +101,7 @@ def vocabulary(*, regions: Flag = False, as_json: Json = False) -> None:
 def demo(
     *,
     out: Path = Path("pathexplain-demo"),
-    patients: int = 48,
+    patients: int = 32,
     segmentor: str | None = None,
     seed: int = 0,
 ) -> None:
@@ -133,7 +133,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     robustness: int = 0,
     sheets: Flag = False,
     out: Path | None = None,
-    card: bool = False,
+    card: Flag = False,
     device: str = "auto",
     seed: int = 0,
 ) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pathexplain.cli.output import Bars, Flag, Json, note, say, say_json
+from pathexplain.cli.output import Bars, Flag, Json, Several, note, say, say_json
 
 if TYPE_CHECKING:
     from pathexplain.extraction.manifest import RunSummary
@@ -29,7 +29,7 @@ def extract(  # noqa: PLR0913 - one parameter an option
     patients: Path | None = None,
     workers: int = 1,
     scheduler: str | None = None,
-    export: tuple[str, ...] = (),
+    export: Several = (),
     roi: Path | None = None,
     reader: str | None = None,
     overwrite: Flag = False,

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
     from pathexplain.extraction.manifest import SlideStatus
 
-__all__ = ["Bars", "Flag", "Json", "columns", "note", "say", "say_json"]
+__all__ = ["Bars", "Flag", "Json", "Several", "columns", "note", "say", "say_json"]
 
 Json = Annotated[bool, Parameter("--json", show_default=False)]
 Flag = Annotated[bool, Parameter(show_default=False)]
+Several = Annotated[tuple[str, ...], Parameter(show_default=False)]
 
 
 def say(text: object = "") -> None:

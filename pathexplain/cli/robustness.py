@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pathexplain.cli.output import Bars, Json, columns, note, say, say_json
+from pathexplain.cli.output import Bars, Json, Several, columns, note, say, say_json
 
 if TYPE_CHECKING:
     from pathexplain.robustness import RobustnessSummary
@@ -23,7 +23,7 @@ def robustness(
     mpp: float | None = None,
     device: str = "auto",
     patients: Path | None = None,
-    only: tuple[str, ...] = (),
+    only: Several = (),
     as_json: Json = False,
 ) -> int:
     """Measure slides under changed conditions; say how far each feature agrees, ICC(2,1).

@@ -5,6 +5,7 @@ Not for reading the file (`reading`), nor for one prompt (`model`).
 
 from __future__ import annotations
 
+import difflib
 import glob
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,5 +142,8 @@ def check_families(names: Iterable[str]) -> list[str]:
     available = ", ".join(FAMILY_NAMES)
     faults = [f"feature family {name!r} is given twice" for name in duplicates(names)]
     unknown = [name for name in dict.fromkeys(names) if name not in FAMILY_NAMES]
-    faults += [f"no feature family {name!r}; available: {available}" for name in unknown]
+    for name in unknown:
+        near = difflib.get_close_matches(name, FAMILY_NAMES, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        faults.append(f"no feature family {name!r}; {hint}available: {available}")
     return faults

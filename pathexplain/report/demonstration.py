@@ -5,28 +5,38 @@ Not for deciding what was found; the checks come ready.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pathexplain.report.figures import png_uri
+from pathexplain.report.demonstration_plots import recovery_plot
+from pathexplain.report.figures import figure_markup, photo_uri, png_uri
 from pathexplain.report.gallery import RunFolder, exemplar_section
-from pathexplain.report.importance import importance_facts, importance_sections, top_features
+from pathexplain.report.importance import importance_facts, importance_sections
+from pathexplain.report.importance_figures import importance_figures
 from pathexplain.report.page import Fact, Page, Section, render, render_page
-from pathexplain.report.survival import discoveries, survival_facts, survival_sections
+from pathexplain.report.survival import (
+    discoveries,
+    forest_figure,
+    kaplan_meier_figure,
+    survival_facts,
+    survival_sections,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from markupsafe import Markup
     from numpy.typing import NDArray
 
     from pathexplain.diagnosis.result import ImportanceResult
-    from pathexplain.prognosis.result import SurvivalResult
+    from pathexplain.prognosis.result import KaplanMeier, SurvivalResult
 
-__all__ = ["Check", "Picture", "demo_html"]
+__all__ = ["Check", "Picture", "Recovery", "Setting", "demo_html"]
 
-_N_EXEMPLARS = 3
+_FOREST_ROWS = 8
+_HAZARD_RATIO = "hazard ratio per SD (95 % interval, log axis)"
 
 
 @dataclass(frozen=True)
@@ -49,16 +59,41 @@ class Picture:
     width_um: float
 
 
+@dataclass(frozen=True, eq=False)
+class Recovery:
+    """A quantity as it was painted and as it was measured, one value a patient, (n,) each."""
+
+    label: str
+    painted: NDArray[np.float64]
+    measured: NDArray[np.float64]
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A choice of the demo, beside the default of the command that it belongs to."""
+
+    command: str
+    name: str
+    demo: str
+    default: str
+
+
 def demo_html(  # noqa: PLR0913 - the parts of one page, all by keyword
     *,
     importance: ImportanceResult,
     survival: SurvivalResult,
+    curves: KaplanMeier,
     checks: Sequence[Check],
     pictures: Sequence[Picture],
+    recoveries: Sequence[Recovery],
     run: RunFolder,
     units: Mapping[str, str],
     planted_features: Sequence[str],
+    settings: Sequence[Setting],
+    seconds: Mapping[str, float],
     warnings: Sequence[str],
+    remarks: Sequence[str],
     provenance: Mapping[str, object],
 ) -> str:
     """Render the demo as one self-contained HTML document.
@@ -67,36 +102,39 @@ def demo_html(  # noqa: PLR0913 - the parts of one page, all by keyword
     ----------
     importance, survival
         The two results.
+    curves : KaplanMeier
+        Patients split by the planted prognostic feature.
     checks : sequence of Check
         Shown first.
-    pictures : sequence of Picture
-        Masks to look at.
+    pictures, recoveries
+        Masks to look at, and what was measured in them against what was painted.
     run : RunFolder
         Where exemplars are cut from.
     units : mapping of feature to unit
     planted_features : sequence of str
-        Shown as exemplars, before the features that the analyses put first.
-    warnings, provenance
-        Shown as they are.
+        Shown as exemplars.
+    settings : sequence of Setting
+        What was chosen lighter than the commands' defaults.
+    seconds : mapping of stage to float
+        How long each stage took.
+    warnings, remarks : sequence of str
+        What must be read first, and what must be known of the masks.
+    provenance
+        Shown as it is.
     """
     n_found = sum(check.is_found for check in checks)
-    shown = dict.fromkeys(
-        [
-            *planted_features,
-            *top_features(importance, n=_N_EXEMPLARS),
-            *discoveries(survival)[:_N_EXEMPLARS],
-        ]
-    )
+    n_patients = importance.target.n_patients
     page = Page(
         kind="Demo",
         title="From prompts to evidence, on a cohort whose truth is known",
         lead=(
-            f"{importance.target.n_patients} synthetic patients with one field each went through "
-            "all stages: text prompts, masks, features, diagnosis, survival."
+            f"{n_patients} phantom patients with one field each went through all stages in "
+            f"{round(sum(seconds.values()))} seconds: text prompts, masks, features, diagnosis, "
+            f"survival. {n_found} of {len(checks)} planted effects were found."
         ),
         notice=(
-            "This cohort is synthetic. Images, diagnoses and survival times were generated with "
-            "two planted effects; nothing here is evidence about patients."
+            "This cohort is synthetic: a program painted the images and drew diagnoses and "
+            "survival times, with two planted effects. Nothing here is evidence about patients."
         ),
         facts=_facts(importance, survival, n_found=n_found, n_checks=len(checks)),
         warnings=warnings,
@@ -104,26 +142,89 @@ def demo_html(  # noqa: PLR0913 - the parts of one page, all by keyword
             Section(
                 "What was planted, what was found",
                 "checks",
-                render("demo_checks.html", checks=checks),
+                render("demo_checks.html", checks=checks, n_patients=n_patients),
             ),
+            _masks(pictures, recoveries, remarks),
+            _diagnosis(importance),
+            _survival(survival, curves),
+            exemplar_section(run, tuple(planted_features), units=units),
             Section(
-                "What the segmentor sees",
-                "masks",
-                render("demo_masks.html", pictures=pictures, png=png_uri, over=_over),
+                "What this demo saved, and how long it took",
+                "settings",
+                render("demo_settings.html", settings=settings, seconds=seconds),
             ),
-            *_renamed("Diagnosis", importance_sections(importance)),
-            *_renamed("Survival", survival_sections(survival)),
-            exemplar_section(run, tuple(shown), units=units),
+            *_folded("Diagnosis", importance_sections(importance)),
+            *_folded("Survival", survival_sections(survival)),
         ],
         provenance=provenance,
     )
     return render_page(page)
 
 
+def _masks(
+    pictures: Sequence[Picture], recoveries: Sequence[Recovery], remarks: Sequence[str]
+) -> Section:
+    """Outlines over images, then painted against measured."""
+    labels = " and ".join(one.label for one in recoveries)
+    alt = f"Measured against painted, one dot a patient: {labels}"
+    figure = (
+        figure_markup(recovery_plot(recoveries), alt=alt, name="demo-recovery")
+        if recoveries
+        else None
+    )
+    body = render(
+        "demo_masks.html",
+        pictures=pictures,
+        recovery=figure,
+        remarks=remarks,
+        photo=photo_uri,
+        over=_over,
+    )
+    return Section("What the segmentor sees", "masks", body)
+
+
+def _diagnosis(result: ImportanceResult) -> Section:
+    """Show in two pictures what the leading explained model rests on."""
+    drawn: dict[str, Markup] = {}
+    label = ""
+    if result.importances is not None:
+        leading = max(
+            result.importances.models,
+            key=lambda one: result.model(one.name).metric("auroc").interval.value,
+        )
+        label = leading.label
+        names = {f"{leading.name}-clusters": "clusters", f"{leading.name}-dose-0": "dose"}
+        drawn = {
+            names[one.name]: one.markup("demo")
+            for one in importance_figures(result)
+            if one.name in names
+        }
+    body = render("demo_diagnosis.html", result=result, label=label, drawn=drawn)
+    return Section("Diagnosis: what it rests on", "diagnosis", body)
+
+
+def _survival(result: SurvivalResult, curves: KaplanMeier) -> Section:
+    """Show in two pictures what carries survival."""
+    rows = [row for row in result.forest if row.panel == "screen"][:_FOREST_ROWS]
+    found = set(discoveries(result))
+    forest = (
+        forest_figure(rows, found=found, name="demo-forest", label=_HAZARD_RATIO) if rows else None
+    )
+    body = render(
+        "demo_survival.html",
+        result=result,
+        curves=curves,
+        figure=kaplan_meier_figure(curves, result, name="demo-km"),
+        forest=forest,
+    )
+    return Section("Survival: what carries it", "survival", body)
+
+
 def _over(picture: Picture) -> str:
     """Encode the outlines alone, transparent elsewhere, to lie over the image."""
     is_line = (picture.outlined != picture.image).any(axis=-1)
-    return png_uri(np.dstack([picture.outlined, np.where(is_line, 255, 0)]).astype(np.uint8))
+    shown = np.where(is_line[..., None], picture.outlined, 0)
+    return png_uri(np.dstack([shown, np.where(is_line, 255, 0)]).astype(np.uint8))
 
 
 def _facts(
@@ -141,9 +242,9 @@ def _facts(
     return [found, patients, auroc, c_index]
 
 
-def _renamed(name: str, sections: Sequence[Section]) -> list[Section]:
-    """Put the analysis in front of the titles of its sections."""
+def _folded(name: str, sections: Sequence[Section]) -> list[Section]:
+    """Put the analysis in front of the titles of its sections, and fold them."""
     return [
-        Section(f"{name}: {one.title[0].lower()}{one.title[1:]}", one.anchor, one.body)
+        replace(one, title=f"{name}: {one.title[0].lower()}{one.title[1:]}", is_folded=True)
         for one in sections
     ]

@@ -27,7 +27,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-__all__ = ["INK", "NamedFigure", "figure_markup", "new_figure", "png_uri", "write_figures"]
+__all__ = [
+    "INK",
+    "NamedFigure",
+    "figure_markup",
+    "new_figure",
+    "photo_uri",
+    "png_uri",
+    "write_figures",
+]
 
 # Drawn in this color, shown in the text color of the page (light or dark).
 INK = "#1b1f25"
@@ -175,3 +183,20 @@ def png_uri(pixels: NDArray[np.uint8]) -> str:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def photo_uri(pixels: NDArray[np.uint8]) -> str:
+    """Encode (H, W, 3) uint8 RGB as a JPEG data URI, a fifth of the size of a PNG of tissue.
+
+    For looking only: quality 85, all colors kept at full resolution. Outlines stay sharp when they
+    are laid over it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> photo_uri(np.zeros((2, 2, 3), np.uint8)).split(",")[0]
+    'data:image/jpeg;base64'
+    """
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="JPEG", quality=85, subsampling=0, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -23,7 +23,7 @@ from pathexplain.report.exemplars import (
     outline_path,
     pick_exemplars,
 )
-from pathexplain.report.figures import png_uri
+from pathexplain.report.figures import photo_uri
 from pathexplain.report.page import Section, render
 from pathexplain.report.wording import format_number, readable_feature, readable_unit
 from pathexplain.slides import open_slide
@@ -237,7 +237,7 @@ def exemplar_section(
         field_rule=FIELD_RULE,
         has_fields=any(block["is_field"] for block in blocks),
         has_objects=any(not block["is_field"] for block in blocks),
-        png=png_uri,
+        photo=photo_uri,
     )
     return Section(title, anchor, body)
 

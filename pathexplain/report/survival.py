@@ -33,7 +33,14 @@ if TYPE_CHECKING:
         WithInterval,
     )
 
-__all__ = ["discoveries", "survival_facts", "survival_html", "survival_sections"]
+__all__ = [
+    "discoveries",
+    "forest_figure",
+    "kaplan_meier_figure",
+    "survival_facts",
+    "survival_html",
+    "survival_sections",
+]
 
 _MAX_ROWS = 12
 
@@ -159,7 +166,7 @@ def _screen(result: SurvivalResult, prefix: str) -> Markup:
     if forest:
         label = "hazard ratio per SD (95 % interval, log axis)"
         name = f"{prefix}-screen-forest"
-        figures.append(_forest(forest, found=found, name=name, label=label))
+        figures.append(forest_figure(forest, found=found, name=name, label=label))
     screen = render(
         "survival_screen.html", result=result, figures=figures, n_shown=_MAX_ROWS, words=_interval
     )
@@ -182,7 +189,9 @@ def _volcano(result: SurvivalResult, prefix: str) -> Markup:
     return figure_markup(figure, alt=alt, name=f"{prefix}-volcano")
 
 
-def _forest(rows: Sequence[ForestRow], *, found: set[str] | None, name: str, label: str) -> Markup:
+def forest_figure(
+    rows: Sequence[ForestRow], *, found: set[str] | None, name: str, label: str
+) -> Markup:
     """Hazard ratios with intervals."""
     intervals = [
         plots.Interval(
@@ -201,14 +210,17 @@ def _forest(rows: Sequence[ForestRow], *, found: set[str] | None, name: str, lab
 def _curves(result: SurvivalResult, prefix: str) -> Markup:
     """Kaplan-Meier panels."""
     panels = [
-        {"panel": panel, "figure": _kaplan_meier(panel, result, name=f"{prefix}-km-{i_panel}")}
+        {
+            "panel": panel,
+            "figure": kaplan_meier_figure(panel, result, name=f"{prefix}-km-{i_panel}"),
+        }
         for i_panel, panel in enumerate(result.kaplan_meier)
     ]
     curves = render("survival_curves.html", panels=panels, words=_interval, result=result)
     return curves + render("survival_cuts.html", result=result, words=_interval)
 
 
-def _kaplan_meier(panel: KaplanMeier, result: SurvivalResult, *, name: str) -> Markup:
+def kaplan_meier_figure(panel: KaplanMeier, result: SurvivalResult, *, name: str) -> Markup:
     """One panel with its numbers at risk."""
     curves = [
         plots.Curve(group.label, group.time, group.survival, group.low, group.high, group.at_risk)
@@ -233,7 +245,7 @@ def _final(result: SurvivalResult, prefix: str) -> Markup:
     rows = [row for row in result.forest if row.panel == "final"]
     label = "hazard ratio per SD of a feature, per unit or level of a covariate"
     name = f"{prefix}-final-forest"
-    figure = _forest(rows, found=None, name=name, label=label) if rows else None
+    figure = forest_figure(rows, found=None, name=name, label=label) if rows else None
     return render("survival_final.html", result=result, figure=figure, words=_interval, p=format_p)
 
 

@@ -64,7 +64,7 @@ def test_section_shows_levels_escapes_and_says_what_is_missing(run: RunFolder) -
         run, [AREA, DENSITY, "nope", "nucleus.shape.nothing.mean"], units={AREA: "um^2"}, n_each=2
     )
     body = str(section.body)
-    assert body.count("<img") == body.count("data:image/png;base64") == 12
+    assert body.count("<img") == body.count("data:image/jpeg;base64") == 12
     assert "<script" not in body
     assert "µm²" in body
     assert "middle of a slide" in body
