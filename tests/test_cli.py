@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import subprocess
@@ -407,7 +408,13 @@ def table(tmp_path: Path) -> Path:
     return path
 
 
-def test_survival_writes_a_report(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_survival_writes_a_report(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = {"n_bootstrap": 20, "n_repeats": 1, "n_permutations": 2, "n_max_t": 40}
+    few |= {"n_optimism": 2, "n_stability": 2}
+    quick = functools.partial(pathexplain.survival, **few)
+    monkeypatch.setattr("pathexplain.prognosis.survival", quick)
     assert main(["survival", str(table), "--time", "time_months", "--event", "event"]) == 0
     shown = capsys.readouterr()
     paths = [Path(line) for line in shown.out.split()]

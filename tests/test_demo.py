@@ -113,7 +113,7 @@ def test_real_image_ships_with_scikit_image() -> None:
 @pytest.mark.slow
 def test_whole_demo_is_one_page_that_says_what_it_is(tmp_path: Path) -> None:
     lines: list[str] = []
-    page = demo.run_demo(tmp_path, n_patients=16, segmentor="stain", progress=lines.append)
+    page = demo.run_demo(tmp_path, n_patients=12, segmentor="stain", progress=lines.append)
     html = page.read_text(encoding="utf-8")
     assert len(lines) == 5
     head = html[html.index("<h1>") : html.index("<h2 id=")]
