@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pathexplain.errors import CohortError
+from pathexplain.errors import CohortError, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -183,8 +183,7 @@ def _read_csv(path: Path, patient: str, *, text: str = "") -> pd.DataFrame:
     try:
         table = pd.read_csv(path, dtype={patient: str, text: str} if text else {patient: str})
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        message = f"{path} cannot be read: {reason}"
+        message = f"{path} cannot be read: {unreadable(error)}"
         raise CohortError(message, path=str(path)) from error
     return _by_patient(table, patient, str(path))
 

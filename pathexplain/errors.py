@@ -19,6 +19,7 @@ __all__ = [
     "StainError",
     "StorageError",
     "TableError",
+    "unreadable",
 ]
 
 
@@ -119,3 +120,16 @@ class CohortError(PathExplainError, ValueError):
 
 class FitError(PathExplainError, ArithmeticError):
     """A statistical model could not be fitted, and says why."""
+
+
+def unreadable(error: Exception) -> str:
+    """Say why a file could not be read, without the number of the operating system's error.
+
+    Examples
+    --------
+    >>> unreadable(FileNotFoundError(2, "No such file or directory", "cohort.csv"))
+    'No such file or directory'
+    >>> unreadable(ValueError("Expected 2 fields in line 3, saw 4"))
+    'Expected 2 fields in line 3, saw 4'
+    """
+    return str(getattr(error, "strerror", None) or error).strip()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pathexplain.errors import CohortError
+from pathexplain.errors import CohortError, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,7 +72,7 @@ def read_patients(path: str | Path | None, *, slide_ids: Iterable[str]) -> Patie
     try:
         table = pd.read_csv(path, dtype={"slide_id": str, "patient_id": str})
     except (OSError, ValueError) as error:
-        message = f"patients file {path} cannot be read: {error}"
+        message = f"patients file {path} cannot be read: {unreadable(error)}"
         raise CohortError(message, path=str(path)) from error
     _check_columns(table, path)
     known = dict(zip(table["slide_id"], table["patient_id"], strict=True))

@@ -77,12 +77,22 @@ def read_prompts(path: str | Path) -> PromptSet:
 
 
 def check_prompts(path: str | Path) -> PromptsCheck:
-    """Check a prompts file and return faults and warnings instead of raising.
+    r"""Check a prompts file and return faults and warnings instead of raising.
 
     Raises
     ------
     ConfigError
         Only when the file cannot be read at all.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "prompts.yaml"
+    ...     _ = file.write_text("version: 1\nmpp: 0.5\nprompts:\n  - {txt: nuclei}\n")
+    ...     found = check_prompts(file)
+    >>> found.prompt_set is None, found.faults[0].line
+    (True, 4)
     """
     parsed = read_yaml(path)
     faults = list(parsed.faults)

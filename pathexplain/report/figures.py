@@ -89,6 +89,15 @@ def write_figures(figures: Iterable[NamedFigure], folder: Path) -> tuple[Path, .
     Returns
     -------
     Paths written, in the order of the figures.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> roc = NamedFigure("roc", "Curve", "A curve", new_figure(width_in=1, height_in=1))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     [path.name for path in write_figures([roc], Path(folder))]
+    ['roc.svg', 'roc.png']
     """
     paths = []
     for one in figures:

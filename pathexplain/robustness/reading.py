@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from pathexplain.errors import CohortError
+from pathexplain.errors import CohortError, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,7 +38,9 @@ def read_robustness(folder: str | Path) -> pd.DataFrame:
         text = dict.fromkeys(("feature", "perturbation", "reason"), str)
         table = pd.read_csv(path, dtype=text)
     except (OSError, ValueError) as error:
-        message = f"{path} cannot be read: {error}; make it with `pathexplain robustness`"
+        message = (
+            f"{path} cannot be read: {unreadable(error)}; make it with `pathexplain robustness`"
+        )
         raise CohortError(message, path=str(path)) from error
     missing = [column for column in ICC_COLUMNS if column not in table]
     if missing:
@@ -66,7 +68,9 @@ def read_conditions(folder: str | Path) -> dict[str, pd.DataFrame]:
         try:
             table = pd.read_csv(path, dtype={"patient_id": str})
         except (OSError, ValueError) as error:
-            message = f"{path} cannot be read: {error}; make it with `pathexplain robustness`"
+            message = (
+                f"{path} cannot be read: {unreadable(error)}; make it with `pathexplain robustness`"
+            )
             raise CohortError(message, path=str(path)) from error
         if "patient_id" not in table:
             message = f"{path} has no column 'patient_id'; is it of `pathexplain robustness`?"
@@ -109,6 +113,18 @@ def robust_features(
     ------
     CohortError
         The folder cannot be read, or has no such perturbation.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     table = pd.DataFrame(columns=list(ICC_COLUMNS))
+    ...     table["feature"], table["perturbation"] = ["a", "b"], "all"
+    ...     table["icc"] = [0.91, 0.42]
+    ...     table.to_csv(f"{folder}/icc.csv", index=False)
+    ...     kept, dropped = robust_features(folder, ["a", "b"])
+    >>> kept, dropped
+    (('a',), {'b': 'ICC 0.42 over all conditions < 0.75'})
     """
     table = read_robustness(folder)
     part = table[table["perturbation"] == perturbation]
