@@ -127,7 +127,7 @@ def run_demo(
     Returns
     -------
     Path
-        ``OUT/demo.html``, one self-contained page.
+        ``OUT/demo.html``; the full reports, ``importance.html`` and ``survival.html``, lie beside.
     """
     folder, stages = Path(out), _Stages(progress or _silent)
     with stages.stage(f"painting {n_patients} phantom fields"):
@@ -198,7 +198,6 @@ def _report(
             "seed": made.seed,
             "synthetic patients": len(made),
             "real image": "scikit-image, data.immunohistochemistry()",
-            "full reports": "importance.html and survival.html, beside this page",
         },
     )
     return write_text(folder / "demo.html", html)

@@ -71,9 +71,9 @@ def survival_check(made: PhantomCohort, result: SurvivalResult) -> Check:
     is_same_side = (hazard.value < 1) == (log_hazard < 0)
     evidence = (
         f"Lymphocyte density: hazard ratio {hazard.value:.2f} per SD (95 % interval "
-        f"{hazard.low:.2f} to {hazard.high:.2f}), rank {rank} of {result.screen.n_tests} tests, "
-        f"adjusted p = {row.p_bh:.2g} (Benjamini and Hochberg). Found means: adjusted p ≤ "
-        f"{result.screen.alpha:g}, and the planted direction."
+        f"{hazard.low:.2f} to {hazard.high:.2f}; of the density itself, not of its logarithm), "
+        f"rank {rank} of {result.screen.n_tests} tests, adjusted p = {row.p_bh:.2g} (Benjamini and "
+        f"Hochberg). Found means: adjusted p ≤ {result.screen.alpha:g}, and the planted direction."
     )
     return Check("Survival", goal, is_found=row.is_discovery and is_same_side, evidence=evidence)
 

@@ -5,7 +5,7 @@ Not for deciding what was found; the checks come ready.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,21 +13,19 @@ import numpy as np
 from pathexplain.report.demonstration_plots import recovery_plot
 from pathexplain.report.figures import figure_markup, photo_uri, png_uri
 from pathexplain.report.gallery import RunFolder, exemplar_section
-from pathexplain.report.importance import importance_facts, importance_sections
-from pathexplain.report.importance_figures import importance_figures
+from pathexplain.report.importance import importance_facts
+from pathexplain.report.importance_figures import leading_figures
 from pathexplain.report.page import Fact, Page, Section, render, render_page
 from pathexplain.report.survival import (
     discoveries,
     forest_figure,
     kaplan_meier_figure,
     survival_facts,
-    survival_sections,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from markupsafe import Markup
     from numpy.typing import NDArray
 
     from pathexplain.diagnosis.result import ImportanceResult
@@ -96,7 +94,7 @@ def demo_html(  # noqa: PLR0913 - the parts of one page, all by keyword
     remarks: Sequence[str],
     provenance: Mapping[str, object],
 ) -> str:
-    """Render the demo as one self-contained HTML document.
+    """Render the demo as one HTML document that loads nothing; it links to the two full reports.
 
     Parameters
     ----------
@@ -153,8 +151,6 @@ def demo_html(  # noqa: PLR0913 - the parts of one page, all by keyword
                 "settings",
                 render("demo_settings.html", settings=settings, seconds=seconds),
             ),
-            *_folded("Diagnosis", importance_sections(importance)),
-            *_folded("Survival", survival_sections(survival)),
         ],
         provenance=provenance,
     )
@@ -185,21 +181,12 @@ def _masks(
 
 def _diagnosis(result: ImportanceResult) -> Section:
     """Show in two pictures what the leading explained model rests on."""
-    drawn: dict[str, Markup] = {}
-    label = ""
-    if result.importances is not None:
-        leading = max(
-            result.importances.models,
-            key=lambda one: result.model(one.name).metric("auroc").interval.value,
-        )
-        label = leading.label
-        names = {f"{leading.name}-clusters": "clusters", f"{leading.name}-dose-0": "dose"}
-        drawn = {
-            names[one.name]: one.markup("demo")
-            for one in importance_figures(result)
-            if one.name in names
-        }
-    body = render("demo_diagnosis.html", result=result, label=label, drawn=drawn)
+    figures = leading_figures(result)
+    body = render(
+        "demo_diagnosis.html",
+        result=result,
+        figures=[(one.markup("demo"), one.caption) for one in figures],
+    )
     return Section("Diagnosis: what it rests on", "diagnosis", body)
 
 
@@ -240,11 +227,3 @@ def _facts(
         f"all synthetic; {survival.cohort.events} events",
     )
     return [found, patients, auroc, c_index]
-
-
-def _folded(name: str, sections: Sequence[Section]) -> list[Section]:
-    """Put the analysis in front of the titles of its sections, and fold them."""
-    return [
-        replace(one, title=f"{name}: {one.title[0].lower()}{one.title[1:]}", is_folded=True)
-        for one in sections
-    ]

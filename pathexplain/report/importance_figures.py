@@ -6,6 +6,7 @@ computing: every number comes from the result as it is.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pathexplain.report import importance_plots, plots
@@ -29,7 +30,14 @@ if TYPE_CHECKING:
         ModelResult,
     )
 
-__all__ = ["MAX_DOSES", "MAX_ROWS", "best_model", "cluster_label", "importance_figures"]
+__all__ = [
+    "MAX_DOSES",
+    "MAX_ROWS",
+    "best_model",
+    "cluster_label",
+    "importance_figures",
+    "leading_figures",
+]
 
 MAX_ROWS = 12
 MAX_DOSES = 4
@@ -54,6 +62,21 @@ def importance_figures(result: ImportanceResult) -> tuple[NamedFigure, ...]:
         for model in result.importances.models:
             figures.extend(_explained(model))
     return tuple(figures)
+
+
+def leading_figures(result: ImportanceResult) -> tuple[NamedFigure, ...]:
+    """Draw the clusters of the best explained model, and the dose curve of its first feature.
+
+    Empty where no model is explained.
+    """
+    if result.importances is None:
+        return ()
+    model = max(
+        result.importances.models,
+        key=lambda one: result.model(one.name).metric("auroc").interval.value,
+    )
+    doses = (_dose(dose, "leading-dose") for dose in model.doses[:1])
+    return (replace(_clusters(model), name="leading-clusters"), *doses)
 
 
 def best_model(result: ImportanceResult) -> ModelResult | None:

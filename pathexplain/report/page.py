@@ -38,15 +38,11 @@ class Fact:
 
 @dataclass(frozen=True)
 class Section:
-    """A titled part of the page; `anchor` is its id, unique on the page.
-
-    A folded section shows its title alone until the reader opens it.
-    """
+    """A titled part of the page; `anchor` is its id, unique on the page."""
 
     title: str
     anchor: str
     body: Markup
-    is_folded: bool = False
 
 
 @dataclass(frozen=True)
