@@ -57,7 +57,7 @@ def survival_plot(
         axes.set_xticks(list(at_risk_times))
         axes.tick_params(labelbottom=True)
         if len(curves) > 1:
-            axes.legend(loc="lower left")
+            axes.legend(loc="best")  # free of the curves, wherever they run
         open_spines(axes)
         _at_risk_table(table, curves, at_risk_times, time_label=time_label)
     return figure
