@@ -6,7 +6,7 @@ bootstraps; only the refits for ranks, which come after the verdict, are cut to 
 common practice on the same cohorts: select the ten features that differ most in all patients, then
 cross-validate a logistic regression and permute the labels.
 
-`PATHEXPLAIN_COHORTS` makes it smaller. Each finished cohort is kept in `PATHEXPLAIN_FOLDER` (by
+`PATHEXPLAIN_COHORTS` and `PATHEXPLAIN_MODELS` (names with commas) make it smaller. Each finished cohort is kept in `PATHEXPLAIN_FOLDER` (by
 default ``pathexplain-importance-noise`` in the folder for temporary files), so that a run that was
 stopped goes on where it was.
 """
@@ -58,38 +58,41 @@ def run() -> dict[str, Any]:
     n_cohorts = int(os.environ.get("PATHEXPLAIN_COHORTS", "200"))
     default = Path(tempfile.gettempdir()) / "pathexplain-importance-noise"
     folder = Path(os.environ.get("PATHEXPLAIN_FOLDER", default))
-    key = fingerprint(sizes=[PATIENTS, FEATURES, BLOCK, CHOSEN], version=__version__)
-    rows = []
-    for row in Checkpoint(folder, key).stream("cohort", _ask, range(n_cohorts), jobs=1):
+    models = tuple(os.environ.get("PATHEXPLAIN_MODELS", ",".join(MODELS)).split(","))
+    key = fingerprint(sizes=[PATIENTS, FEATURES, BLOCK, CHOSEN], models=models, version=__version__)
+    tasks, rows = [(seed, models) for seed in range(n_cohorts)], []
+    for row in Checkpoint(folder, key).stream("cohort", _ask, tasks, jobs=1):
         rows.append(row)
         if sys.stderr.isatty():
             sys.stderr.write(f"\r{len(rows)} of {n_cohorts} cohorts")
     found = np.array(rows)
     reported, leaky, seconds = found[:, : len(COLUMNS)].T
-    by_model = found[:, len(COLUMNS) :].reshape(n_cohorts, len(MODELS), 3)
+    by_model = found[:, len(COLUMNS) :].reshape(n_cohorts, len(models), 3)
     area, low, p_adjusted = np.moveaxis(by_model, 2, 0)
     return {
         "cohorts": n_cohorts,
+        "models": list(models),
         "reported": _share(reported),
         "reported_by_model": {
             name: _share((low[:, i] > CHANCE) & (p_adjusted[:, i] < SIGNIFICANT))
-            for i, name in enumerate(MODELS)
+            for i, name in enumerate(models)
         },
         "any_p_adjusted_significant": _share((p_adjusted < SIGNIFICANT).any(axis=1)),
         "any_interval_above_chance": _share((low > CHANCE).any(axis=1)),
-        "mean_auroc": dict(zip(MODELS, area.mean(axis=0).tolist(), strict=True)),
+        "mean_auroc": dict(zip(models, area.mean(axis=0).tolist(), strict=True)),
         "selection_outside_folds": _share(leaky),
         "processor_seconds": float(seconds.sum()),
     }
 
 
-def _ask(seed: int) -> NDArray[np.float64]:
+def _ask(task: tuple[int, tuple[str, ...]]) -> NDArray[np.float64]:
     """Return what both say of one cohort, as `COLUMNS` and area, lower bound and p of each model.
 
     The p-value is the one adjusted for the number of models.
     """
+    seed, models = task
     start, cohort = time.process_time(), noise_cohort(seed)
-    result = importance(cohort, target="dx", n_refits=1)
+    result = importance(cohort, target="dx", n_refits=1, models=models)
     seconds, leaky = time.process_time() - start, _leaky_practice(cohort, seed)
     areas = [model.metric("auroc").interval for model in result.models]
     judged = [

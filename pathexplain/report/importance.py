@@ -85,12 +85,12 @@ def importance_facts(result: ImportanceResult) -> list[Fact]:
     best = best_model(result)
     if best is not None:
         auroc = best.metric("auroc").interval
-        several = f"best of {len(result.models)} models" if len(result.models) > 1 else best.label
+        several = f", best of {len(result.models)} models" if len(result.models) > 1 else ""
         facts.append(
             Fact(
                 "Held-out AUROC (95 % interval)",
                 format_interval(auroc.value, auroc.low, auroc.high, digits=2),
-                f"{best.label}, {several}; guessing gives 0.5; permuted labels reach it with "
+                f"{best.label}{several}; guessing gives 0.5; permuted labels reach it with "
                 f"p = {format_p(best.null.p_adjusted)} (all models together)",
                 is_headline=True,
             )
