@@ -6,9 +6,9 @@ bootstraps; only the refits for ranks, which come after the verdict, are cut to 
 common practice on the same cohorts: select the ten features that differ most in all patients, then
 cross-validate a logistic regression and permute the labels.
 
-`PATHEXPLAIN_COHORTS` and `PATHEXPLAIN_MODELS` (names with commas) make it smaller. Each finished cohort is kept in `PATHEXPLAIN_FOLDER` (by
-default ``pathexplain-importance-noise`` in the folder for temporary files), so that a run that was
-stopped goes on where it was.
+`PATHEXPLAIN_COHORTS` and `PATHEXPLAIN_MODELS` (names with commas) make it smaller. Each finished
+cohort is kept in `PATHEXPLAIN_FOLDER` (by default ``pathexplain-importance-noise`` among
+temporary files), so that a run that was stopped goes on where it was.
 """
 
 from __future__ import annotations
