@@ -13,7 +13,7 @@ from pathexplain.errors import ConfigError
 from pathexplain.extraction.roi import roi_file
 from pathexplain.provenance import sha256_file, sha256_json
 from pathexplain.segmentor.backends import PerSlide
-from pathexplain.slides import is_slide, slide_name
+from pathexplain.slides import is_slide, one_file_a_slide, slide_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -41,8 +41,9 @@ def find_slides(
     Parameters
     ----------
     slides : path, paths or None
-        Files, or folders whose readable images are taken. None: what the prompts file names under
-        `slides`, else the readable images of the working folder.
+        Files, or folders whose readable images are taken, of the files of a DICOM series the first.
+        None: what the prompts file names under `slides`, else the readable images of the working
+        folder.
     prompts : PromptSet
 
     Returns
@@ -92,7 +93,9 @@ def _expanded(paths: Iterable[Path]) -> Iterable[Path]:
     """Replace folders by the readable images in them."""
     for path in paths:
         if path.is_dir() and not _is_image(path):
-            yield from sorted(item for item in path.iterdir() if is_slide(item) and _is_image(item))
+            yield from one_file_a_slide(
+                sorted(item for item in path.iterdir() if is_slide(item) and _is_image(item))
+            )
         else:
             yield path
 

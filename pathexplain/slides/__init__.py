@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathexplain.slides.dicom import one_file_a_slide
 from pathexplain.slides.grid import TileWindow, tile_grid
 from pathexplain.slides.opening import SLIDE_SUFFIXES, is_slide, open_slide, slide_name
 from pathexplain.slides.pyramid import ArraySlide, Slide, working_shape
@@ -22,6 +23,7 @@ __all__ = [
     "estimate_macenko",
     "find_tissue",
     "is_slide",
+    "one_file_a_slide",
     "open_slide",
     "slide_name",
     "slide_stains",

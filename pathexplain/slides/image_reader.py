@@ -18,10 +18,13 @@ from pathexplain.slides.scale import resolve_mpp
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["on_white", "read_image"]
+__all__ = ["NOT_APPLIED", "on_white", "read_image"]
 
 # What the decoders raise on files that are cut short or damaged.
 FAULTS = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
+NOT_APPLIED = "embedded, not applied"
+"""What `source["icc"]` says of a color profile in the file: pixels are taken as they are stored."""
+
 DIRECT_MODES = ("1", "L", "RGB")
 ALPHA_MODES = ("P", "PA", "LA", "La", "RGBA", "RGBa")
 REFUSED = {"CMYK": "CMYK", "I": "32-bit", "F": "floating-point"}
@@ -42,6 +45,7 @@ def read_image(path: Path, *, slide_id: str, mpp: float | None) -> PyramidSlide:
             with Image.open(path) as image:
                 pixels = _rgb(image, slide_id, path)
                 file_format = str(image.format).lower()
+                has_profile = bool(image.info.get("icc_profile"))
     except SlideError:
         raise
     except FAULTS as fault:
@@ -51,6 +55,8 @@ def read_image(path: Path, *, slide_id: str, mpp: float | None) -> PyramidSlide:
         )
         raise SlideError(message, slide_id=slide_id, path=str(path)) from fault
     source = {"reader": "image", "vendor": file_format, "mpp_source": mpp_source}
+    if has_profile:
+        source["icc"] = NOT_APPLIED
     return PyramidSlide(
         slide_id=slide_id,
         mpp=resolution,

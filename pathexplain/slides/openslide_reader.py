@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pathexplain.errors import SlideError
-from pathexplain.slides.image_reader import on_white
+from pathexplain.slides.image_reader import NOT_APPLIED, on_white
 from pathexplain.slides.pyramid import Level, PyramidSlide, level_downsample
 from pathexplain.slides.scale import FileScale, plausible, resolve_mpp
 
@@ -58,7 +58,7 @@ def read_openslide(path: Path, *, slide_id: str, mpp: float | None) -> PyramidSl
     if bounds != (0, 0, handle.dimensions[1], handle.dimensions[0]):
         source["bounds_px"] = ",".join(map(str, bounds))
     if "openslide.icc-size" in properties:
-        source["icc"] = "embedded, not applied"
+        source["icc"] = NOT_APPLIED
     return PyramidSlide(
         slide_id=slide_id,
         mpp=resolution,

@@ -16,6 +16,7 @@ import numpy as np
 import tifffile
 
 from pathexplain.errors import SlideError
+from pathexplain.slides.image_reader import NOT_APPLIED
 from pathexplain.slides.pyramid import Level, PyramidSlide, level_downsample
 from pathexplain.slides.scale import (
     FileScale,
@@ -49,6 +50,7 @@ BITS = 8
 JPEG_COMPRESSIONS = (6, 7)
 APERIO_MPP = re.compile(r"MPP = (\d+\.?\d*)")
 UNITS = {2: "inch", 3: "cm"}
+ICC_TAG = 34675
 
 
 def read_tiff(path: Path, *, slide_id: str, mpp: float | None) -> PyramidSlide:
@@ -74,11 +76,14 @@ def read_tiff(path: Path, *, slide_id: str, mpp: float | None) -> PyramidSlide:
     except FAULTS as fault:
         file.close()
         raise _broken(slide_id, path, str(fault)) from fault
+    source = {"reader": "tiff", "vendor": _vendor(file), "mpp_source": field}
+    if ICC_TAG in file.pages.first.tags:
+        source["icc"] = NOT_APPLIED
     return PyramidSlide(
         slide_id=slide_id,
         mpp=resolution,
         levels=levels,
-        source={"reader": "tiff", "vendor": _vendor(file), "mpp_source": field},
+        source=source,
         path=str(path),
         faults=FAULTS,
         release=file.close,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, ImageCms
 
 from pathexplain.errors import SlideError
 from pathexplain.slides import Slide, is_slide, open_slide, slide_name, working_shape
@@ -275,3 +275,14 @@ class TestRealSlides:
 
         shifts = {(dy, dx): match(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)}
         assert max(shifts, key=lambda shift: shifts[shift]) == (0, 0)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+def test_a_color_profile_is_named_and_pixels_stay_as_stored(tmp_path: Path, suffix: str) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    pixels = np.full((64, 64, 3), (200, 120, 160), np.uint8)
+    path = tmp_path / f"field{suffix}"
+    Image.fromarray(pixels).save(path, icc_profile=profile)
+    with open_slide(path, mpp=0.5) as slide:
+        assert slide.source["icc"] == "embedded, not applied"
+        assert np.abs(slide.read(0, 0, 64, 64, 0.5).astype(int) - pixels).max() <= 3
