@@ -14,8 +14,9 @@ from pathexplain.errors import SegmentationError
 from pathexplain.extraction.closing import close_labels
 from pathexplain.extraction.joined import measure_joined
 from pathexplain.extraction.measuring import Measuring, Window
-from pathexplain.extraction.ownership import InstancePainter, NumberedPainter, RegionPainter
+from pathexplain.extraction.ownership import InstancePainter
 from pathexplain.extraction.plane import SparsePlane
+from pathexplain.extraction.region_painting import NumberedPainter, RegionPainter
 from pathexplain.extraction.spool import ObjectSpool
 from pathexplain.features.registry import pixel_families
 from pathexplain.slides.stains import RUIFROK

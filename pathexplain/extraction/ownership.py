@@ -2,23 +2,22 @@
 
 An object that lies whole in the window of the tile whose core holds its centroid is painted whole
 by that tile, and can be measured there. A larger one is painted piece by piece, each tile its core,
-and the pieces that meet along a seam become one object, as do those of a region. Either way an
-object is counted once and measured whole.
+and the pieces that meet along a seam become one object. Either way an object is counted once and
+measured whole. Regions, and objects that have numbers: see `region_painting`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy import ndimage
 
 from pathexplain.extraction.label_book import LabelBook
 from pathexplain.extraction.painting import count_taken, fill_free, keep_painted
 from pathexplain.features.objects import view_objects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -26,14 +25,13 @@ if TYPE_CHECKING:
     from pathexplain.features.objects import ObjectView
     from pathexplain.slides import TileWindow
 
-__all__ = ["InstancePainter", "NumberedPainter", "Owned", "RegionPainter"]
+__all__ = ["InstancePainter", "Owned", "core_of"]
 
 # A piece belongs to what is already painted where that covers more than half of it.
 MAJORITY = 0.5
 # Two pieces are one object where they share half of the shorter one's contact with the seam,
 # or more.
 SEAM_SHARE = 0.5
-EIGHT_CONNECTED = np.ones((3, 3), bool)
 
 
 class Owned(NamedTuple):
@@ -180,7 +178,7 @@ class InstancePainter:
         piece: NDArray[np.bool_],
     ) -> None:
         """Paint the core's part of large objects, under the label that covers most of it."""
-        core = _core(tile)
+        core = core_of(tile)
         objects, under = view.labels[core], window[core]
         parts = view_objects(np.where(piece[objects], objects, 0), mpp=1.0)
         labels = np.zeros(len(piece), np.int32)
@@ -229,125 +227,9 @@ class InstancePainter:
                 self.book.join(a, b)
 
 
-class RegionPainter:
-    """Paints the connected parts of a region, tile by tile; parts that touch are one.
-
-    Parameters
-    ----------
-    plane : SparsePlane
-        Labels of the slide, zeros to begin with.
-    """
-
-    n_pieces = 0
-
-    def __init__(self, plane: SparsePlane) -> None:
-        self.book = LabelBook()
-        self._plane = plane
-
-    def paint(self, tile: TileWindow, mask: NDArray[np.bool_]) -> Owned | None:
-        """Paint the core of `tile` from a mask `(height, width)` of its window."""
-        core = _core(tile)
-        parts = np.zeros((tile.core_y1 - tile.core_y0, tile.core_x1 - tile.core_x0), np.int32)
-        if not ndimage.label(mask[core], EIGHT_CONNECTED, output=parts):
-            return None
-        view = view_objects(parts, mpp=1.0)
-        offset = np.array([tile.core_y0, tile.core_x0, tile.core_y0, tile.core_x0])
-        box = view.box + offset
-        labels = np.concatenate([[0], self.book.add(view.area_px, box)]).astype(np.int32)
-        painted = labels[parts]
-        self._plane.write(tile.core_y0, tile.core_x0, painted)
-        self._join_around(tile, painted)
-        whole = ~_reaches(box, tile, self._plane.shape)
-        if not whole.any():
-            return None
-        window = mask.astype(np.int32) * (view.n + 1)
-        inside = window[core]
-        inside[...] = np.where(whole[parts - 1] | (parts == 0), parts, view.n + 1)
-        return Owned(window, view.target[whole], labels[view.target[whole]])
-
-    def finish(self) -> None:
-        """Nothing is left to do: parts were joined when they were painted."""
-
-    def _join_around(self, tile: TileWindow, painted: NDArray[np.int32]) -> None:
-        """Join with what is painted on the four sides and corners of a core."""
-        height, width = self._plane.shape
-        y0, x0, y1, x1 = tile.core_y0, tile.core_x0, tile.core_y1, tile.core_x1
-        for row, line in ((y0 - 1, painted[0]), (y1, painted[-1])):
-            if 0 <= row < height and line.any():
-                left, right = max(x0 - 1, 0), min(x1 + 1, width)
-                beside = self._plane.read(row, left, row + 1, right)[0]
-                self._join(np.pad(beside, (left - x0 + 1, x1 + 1 - right)), line)
-        for column, line in ((x0 - 1, painted[:, 0]), (x1, painted[:, -1])):
-            if 0 <= column < width and line.any():
-                top, bottom = max(y0 - 1, 0), min(y1 + 1, height)
-                beside = self._plane.read(top, column, bottom, column + 1)[:, 0]
-                self._join(np.pad(beside, (top - y0 + 1, y1 + 1 - bottom)), line)
-
-    def _join(self, beside: NDArray[np.int32], line: NDArray[np.int32]) -> None:
-        """Join labels of a line with those of its three neighbors in a line one longer each way."""
-        n = len(line)
-        for shift in range(3):
-            other = beside[shift : shift + n]
-            touching = (line > 0) & (other > 0)
-            pairs = np.unique(np.stack([line[touching], other[touching]], axis=1), axis=0)
-            for a, b in pairs.tolist():
-                self.book.join(a, b)
-
-
-class NumberedPainter:
-    """Paints objects whose numbers hold over the whole slide: each tile its core.
-
-    Parameters
-    ----------
-    plane : SparsePlane
-        Labels of the slide, zeros to begin with.
-    """
-
-    n_pieces = 0
-
-    def __init__(self, plane: SparsePlane) -> None:
-        self.book = LabelBook()
-        self._plane = plane
-        self._labels: dict[int, int] = {}
-
-    def paint(self, tile: TileWindow, objects: NDArray[np.integer[Any]]) -> Owned | None:
-        """Paint the core of `tile` from numbers `(height, width)`, 0 for background."""
-        numbers, places = np.unique(objects, return_inverse=True)
-        window = (places.reshape(objects.shape) + (numbers[0] != 0)).astype(np.int32)
-        known = numbers[numbers != 0].tolist()
-        view = view_objects(np.ascontiguousarray(window[_core(tile)]), mpp=1.0)
-        offset = np.array([tile.core_y0, tile.core_x0, tile.core_y0, tile.core_x0])
-        box = view.box + offset
-        labels = np.zeros(len(known) + 1, np.int32)
-        for target, area, place in zip(view.target, view.area_px, box, strict=True):
-            number = known[target - 1]
-            if number in self._labels:
-                self.book.extend(self._labels[number], int(area), place)
-            else:
-                self._labels[number] = int(self.book.add([area], [place])[0])
-            labels[target] = self._labels[number]
-        self._plane.write(tile.core_y0, tile.core_x0, labels[view.labels])
-        ids = view.target[~_reaches(box, tile, self._plane.shape)]
-        return Owned(window, ids, labels[ids]) if ids.size else None
-
-    def finish(self) -> None:
-        """Nothing is left to do: numbers say what is one object."""
-
-
-def _core(tile: TileWindow) -> tuple[slice, slice]:
+def core_of(tile: TileWindow) -> tuple[slice, slice]:
     """Slices of a tile's core in its window."""
     return (
         slice(tile.core_y0 - tile.y0, tile.core_y1 - tile.y0),
         slice(tile.core_x0 - tile.x0, tile.core_x1 - tile.x0),
-    )
-
-
-def _reaches(box: NDArray[np.int64], tile: TileWindow, shape: Iterable[int]) -> NDArray[np.bool_]:
-    """Whether boxes touch a side of the tile's core that is not a side of the slide."""
-    height, width = shape
-    return np.asarray(
-        ((box[:, 0] == tile.core_y0) & (tile.core_y0 > 0))
-        | ((box[:, 1] == tile.core_x0) & (tile.core_x0 > 0))
-        | ((box[:, 2] == tile.core_y1) & (tile.core_y1 < height))
-        | ((box[:, 3] == tile.core_x1) & (tile.core_x1 < width))
     )

@@ -253,7 +253,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, PathExplainError):
         return text
     if isinstance(error, OSError) and error.errno in DISK_FULL:
-        return f"the disk is full: {text}; free space and run the same command again"
+        return f"the disk is full: {text}"
     if isinstance(error, OSError | MemoryError | ValueError):
         return f"{type(error).__name__}: {text}"
     place = traceback.extract_tb(error.__traceback__)[-1]

@@ -7,8 +7,9 @@ import pytest
 from scipy import ndimage
 from skimage.measure import label
 
-from pathexplain.extraction.ownership import InstancePainter, NumberedPainter, RegionPainter
+from pathexplain.extraction.ownership import InstancePainter
 from pathexplain.extraction.plane import SparsePlane
+from pathexplain.extraction.region_painting import NumberedPainter, RegionPainter
 from pathexplain.extraction.slide import Tiling
 from pathexplain.slides import tile_grid
 
