@@ -14,7 +14,7 @@ import functools
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import is_dataclass
 from pathlib import Path
@@ -68,6 +68,7 @@ def run() -> dict[str, Any]:
 
 def _measure(image: Any, prompts: Any, model: Any) -> dict[str, Any]:
     """Extract one field into a store and say where processor time went."""
+    stages: dict[str, float]
     with _stopwatch(model) as spent:
         started, cpu = time.perf_counter(), time.process_time()
         result = _extract(image, prompts, model)
@@ -107,7 +108,7 @@ def _extract(image: Any, prompts: Any, model: Any) -> Any:
 
 
 @contextmanager
-def _stopwatch(model: Any) -> Iterator[Counter[str]]:
+def _stopwatch(model: Any) -> Iterator[dict[str, float]]:
     """Count the processor seconds of stages, each without those within it, while this is open."""
     from pathexplain.extraction import canvas, measuring, ownership, region_painting, slide, store
     from pathexplain.features import FAMILIES
@@ -132,7 +133,7 @@ def _stopwatch(model: Any) -> Iterator[Counter[str]]:
         (store, "write_store", "store"),
     ]
     places += [(FAMILIES[name], "compute", name) for name in ("shape", "stain", "texture")]
-    spent: Counter[str] = Counter()
+    spent: dict[str, float] = defaultdict(float)
     within = threading.local()
     before = [(owner, name, getattr(owner, name)) for owner, name, _ in places]
     for owner, name, stage in places:
@@ -153,7 +154,7 @@ def _put(owner: Any, name: str, function: Any) -> None:
 
 
 def _timed(
-    function: Callable[..., Any], stage: str, spent: Counter[str], within: threading.local
+    function: Callable[..., Any], stage: str, spent: dict[str, float], within: threading.local
 ) -> Callable[..., Any]:
     """Wrap a function so that its own thread's time is counted for a stage."""
 

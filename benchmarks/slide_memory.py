@@ -1,12 +1,14 @@
 """Peak memory of an extraction against slide area, beside reading the whole slide and regionprops.
 
 Slides are made on the fly: squares of 0.25 µm pixels whose middle is dense phantom tissue (1.6 %),
-up to 100,000 × 100,000 px (625 mm², 10 of tissue). Ours segments by a color threshold, which leaves
-the memory of a network out (compact adds about 0.5 GB, the same for every slide), and measures the
-families below for a counted and a region prompt, store included. The peer reads the slide at the
-working resolution as one array, labels it and calls skimage's regionprops_table, where that fits.
-Each runs in a process of its own; figures are its peak resident memory, GB of 1e9 bytes, baseline
-(imports) included. `flat` is the largest of ours over the smallest.
+up to 100,000 × 100,000 px (625 mm², 10 of tissue), one with ten times as much tissue for its side
+(`dense`), and one measured by all families (`spatial`). Ours segments by a color threshold, which
+leaves the memory of a network out (compact adds about 0.5 GB a window, two at a time, the same for
+every slide), and measures the families below for a counted and a region prompt, store included.
+`peak_gb_after` is what the process had held at most after each step. The peer reads the slide at
+the working resolution as one array, labels it and calls skimage's regionprops_table, where that
+fits. Each runs in a process of its own; figures are its peak resident memory, GB of 1e9 bytes,
+baseline (imports) included. `flat` is the largest of ours over the smallest.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,16 +30,17 @@ from pathexplain.segmentor.segmentation import Segmentation
 from pathexplain.slides.pyramid import Level, PyramidSlide
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
-SIDES = (10_000, 20_000, 40_000, 100_000)
+SIDES = (10_000, 30_000, 100_000)
+EXTRA_SIDE = 20_000
 PEER_SIDES = (10_000, 20_000)
 SOURCE_MPP = 0.25
 MPP = 0.5
 PATTERN_PX = 2048
-TISSUE_SHARE = 0.016
+TISSUE_SHARE = {"ours": 0.016, "peer": 0.016, "spatial": 0.016, "dense": 0.16}
 GLASS = 244
 FAMILIES = ("shape", "stain")
 
@@ -50,6 +54,8 @@ def run() -> dict[str, Any]:
         "peer": "whole array + skimage.measure.regionprops_table (10 properties)",
         "families": list(FAMILIES),
         "ours": ours,
+        "dense": _in_process("dense", EXTRA_SIDE),
+        "spatial": _in_process("spatial", EXTRA_SIDE),
         "theirs": peer,
         "flat": max(peaks) / min(peaks),
         "growth_of_peer": peer[-1]["peak_gb"] / peer[0]["peak_gb"],
@@ -57,20 +63,20 @@ def run() -> dict[str, Any]:
 
 
 def _in_process(who: str, side: int) -> dict[str, Any]:
-    """Run one of the two in a process of its own."""
+    """Run one of `MEASURES` in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.slide_memory", who, str(side)]
     found = subprocess.run(command, check=True, capture_output=True, text=True)
     result: dict[str, Any] = json.loads(found.stdout.splitlines()[-1])
     return result
 
 
-def painted_slide(side: int) -> PyramidSlide:
+def painted_slide(side: int, tissue_share: float) -> PyramidSlide:
     """Square slide of `side` px whose pixels are made when they are read."""
     from pathexplain.phantom import tissue
 
     pattern = tissue(seed=0, shape_px=(PATTERN_PX // 2, PATTERN_PX // 2), mpp=MPP).image
     pattern = np.repeat(np.repeat(pattern, 2, axis=0), 2, axis=1)
-    inner = side * TISSUE_SHARE**0.5 / 2
+    inner = side * tissue_share**0.5 / 2
     levels = tuple(
         _level(np.ascontiguousarray(pattern[::factor, ::factor]), side, factor, inner)
         for factor in (1, 4, 16, 64)
@@ -124,10 +130,11 @@ class ThresholdSegmentor:
         )
 
 
-def _ours(side: int) -> dict[str, Any]:
+def _ours(side: int, who: str = "ours") -> dict[str, Any]:
     """Extract one slide into a store."""
     from pathexplain.extraction.slide import Tiling, extract_slide
     from pathexplain.extraction.store import write_store
+    from pathexplain.features import FAMILIES as ALL
 
     prompts = PromptSet(
         version=1,
@@ -136,23 +143,33 @@ def _ours(side: int) -> dict[str, Any]:
             Prompt(name="nucleus", text="nuclei", kind="instances", min_area_um2=8.0),
             Prompt(name="stroma", text="stroma", kind="region"),
         ),
-        features=FAMILIES,
+        features=tuple(ALL) if who == "spatial" else FAMILIES,
     )
+    after: dict[str, float] = {"imports": _peak_gb()}
+
+    def progress(slide_id: str, done_tiles: int, total_tiles: int) -> None:
+        del slide_id
+        if done_tiles in {1, total_tiles}:
+            after["first tile" if done_tiles == 1 else "tiles"] = _peak_gb()
+
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         result = extract_slide(
-            painted_slide(side),
+            painted_slide(side, TISSUE_SHARE[who]),
             prompts=prompts,
             segmentor=ThresholdSegmentor(),
             tiling=Tiling(),
             folder=place,
+            progress=progress,
         )
+        after["finish"] = _peak_gb()
         n_objects = sum(item.objects.n for item in result.prompts)
         write_store(place / "store.zarr", result, attributes={})
         return {
             "n_objects": n_objects,
             "tissue_mm2": result.tissue_area_mm2,
             "seconds_in": result.seconds,
+            "peak_gb_after": {**after, "store": _peak_gb()},
         }
 
 
@@ -161,7 +178,7 @@ def _peer(side: int) -> dict[str, Any]:
     from skimage.measure import label, regionprops_table
 
     n = round(side * SOURCE_MPP / MPP)
-    image = painted_slide(side).read(0.0, 0.0, n, n, MPP)
+    image = painted_slide(side, TISSUE_SHARE["peer"]).read(0.0, 0.0, n, n, MPP)
     labels = label(image[..., 0] < 140, connectivity=2)
     properties: tuple[str, ...] = (
         "area",
@@ -174,13 +191,29 @@ def _peer(side: int) -> dict[str, Any]:
     return {"n_objects": len(table["area"])}
 
 
+def _peak_gb() -> float:
+    """Most resident memory that this process has held so far, GB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+MEASURES: dict[str, Callable[[int], dict[str, Any]]] = {
+    "ours": _ours,
+    "dense": partial(_ours, who="dense"),
+    "spatial": partial(_ours, who="spatial"),
+    "peer": _peer,
+}
+
+
 def main(who: str, side: int) -> None:
     """Print what one process found, and the most memory that it held."""
-    started = time.perf_counter()
-    found = {"ours": _ours, "peer": _peer}[who](side)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-    seconds = time.perf_counter() - started
-    print(json.dumps({"side_px": side, "peak_gb": peak, "seconds": seconds, **found}))
+    started, cpu = time.perf_counter(), time.process_time()
+    found = MEASURES[who](side)
+    seconds, cpu_s = time.perf_counter() - started, time.process_time() - cpu
+    print(
+        json.dumps(
+            {"side_px": side, "peak_gb": _peak_gb(), "seconds": seconds, "cpu_s": cpu_s, **found}
+        )
+    )
 
 
 if __name__ == "__main__":

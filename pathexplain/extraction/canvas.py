@@ -41,6 +41,8 @@ __all__ = ["Layer", "SlideCanvas"]
 WHITE = 255
 MARGIN_UM = 4.0
 """What is looked at around an object; an object closer to the end of a window counts as cut."""
+LABEL_CACHE_BYTES, LEAST_CACHE_BYTES = 96 * 2**20, 16 * 2**20
+"""Chunks of painted labels in memory, of all prompts together; the least holds a window."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +176,12 @@ class _Painting:
     ) -> None:
         folder.mkdir()
         self.prompt = prompt
-        self.plane = SparsePlane(folder / "painted", shape=canvas.shape, dtype=np.int32)
+        self.plane = SparsePlane(
+            folder / "painted",
+            shape=canvas.shape,
+            dtype=np.int32,
+            cache_bytes=max(LEAST_CACHE_BYTES, LABEL_CACHE_BYTES // len(canvas.prompts)),
+        )
         self._least_px = prompt.min_area_um2 / canvas.mpp**2
         self._margin_px = canvas.margin_px
         self._roi = canvas.roi

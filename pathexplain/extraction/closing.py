@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Closed", "Coverage", "LabelPyramid", "close_labels"]
 
 BLOCK_PX = 1024
-LEVEL_CACHE_BYTES = 16 * 2**20
+LEVEL_CACHE_BYTES = 4 * 2**20
+"""One chunk: blocks come row by row, and a whole row of a slide is never held anyway."""
 FULL = 255
 MOST_EDGE_PIXELS = 4_000_000
 """Above this many, edge pixels are thinned to those on a lattice, which no tile moves."""

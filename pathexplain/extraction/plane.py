@@ -38,7 +38,7 @@ class SparsePlane:
     chunk_px : int
         Side of the square chunks.
     cache_bytes : int
-        Most memory that cached chunks take.
+        Most memory that cached chunks take; one chunk is always held.
     axes : tuple of str, optional
         Names of the axes, for those who read the array.
 
@@ -83,7 +83,7 @@ class SparsePlane:
             dimension_names=axes,
         )
         size = chunk_px**2 * self.dtype.itemsize * int(np.prod(shape[2:], dtype=int))
-        self._n_cached = max(4, cache_bytes // size)
+        self._n_cached = max(1, cache_bytes // size)
         self._cache: OrderedDict[tuple[int, int], NDArray[Any]] = OrderedDict()
         self._dirty: set[tuple[int, int]] = set()
         self._written: set[tuple[int, int]] = set()
