@@ -61,7 +61,8 @@ def make_conditions(
 
     Thresholds move by 0.1, boundaries by a pixel, each stain by 20 %, the working resolution by
     10 %. Paraphrases are the prompts' own, or else the first synonyms of the vocabulary; a prompt
-    without any keeps its text, and without any at all there is no such condition.
+    without any keeps its text, and without any at all there is no such condition. Their words are
+    read as they are: a synonym that is looked up in the vocabulary would be the same prompt.
 
     Raises
     ------
@@ -128,7 +129,7 @@ def _paraphrased(prompts: PromptSet) -> tuple[Condition, ...]:
     for index in range(min(MOST_PARAPHRASES, max(map(len, wordings)))):
         texts = [words[index] if index < len(words) else "" for words in wordings]
         changed = tuple(
-            replace(prompt, text=text or prompt.text)
+            replace(prompt, text=text, object=None) if text else prompt
             for prompt, text in zip(prompts.prompts, texts, strict=True)
         )
         found.append(

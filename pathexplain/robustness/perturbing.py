@@ -15,7 +15,7 @@ from pathexplain.segmentor.assessment.perturbations import restained
 from pathexplain.segmentor.backends import PerSlide, SlideSegmentor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -96,18 +96,25 @@ def moved_boundaries(labels: NDArray[np.int32], pixels: int) -> NDArray[np.int32
     return grown.astype(np.int32)
 
 
-def with_boundaries(segmentor: Segmentor, pixels: int) -> Segmentor:
-    """Return a segmentor whose masks have lost (-1) or gained (1) a pixel all around."""
+def with_boundaries(
+    segmentor: Segmentor, pixels: int, *, least_um2: Mapping[str, float]
+) -> Segmentor:
+    """Return a segmentor whose masks have lost (-1) or gained (1) a pixel all around.
+
+    Objects of a prompt that are smaller than `least_um2` beforehand are dropped, so that it is the
+    same objects that are measured with other boundaries; those at the window's edge may be whole
+    elsewhere and stay.
+    """
     if isinstance(segmentor, PerSlide):
-        return _MovedPerSlide(segmentor, pixels)
-    return _Moved(segmentor, pixels)
+        return _MovedPerSlide(segmentor, pixels, least_um2)
+    return _Moved(segmentor, pixels, least_um2)
 
 
 class _Moved:
     """A segmentor with other boundaries."""
 
-    def __init__(self, segmentor: Segmentor, pixels: int) -> None:
-        self._segmentor, self._pixels = segmentor, pixels
+    def __init__(self, segmentor: Segmentor, pixels: int, least_um2: Mapping[str, float]) -> None:
+        self._segmentor, self._pixels, self._least_um2 = segmentor, pixels, least_um2
         self.name, self.licence = segmentor.name, segmentor.licence
         self.weights_sha256 = segmentor.weights_sha256
 
@@ -123,7 +130,8 @@ class _Moved:
         mpp: float,
     ) -> Segmentation:
         """Segment, then move the boundaries."""
-        return _moved(self._segmentor.segment(image, prompts, mpp=mpp), self._pixels)
+        found = self._segmentor.segment(image, prompts, mpp=mpp)
+        return _moved(found, self._pixels, self._least_um2)
 
 
 class _PerSlideSegmentor(PerSlide, Protocol):
@@ -141,13 +149,16 @@ class _PerSlideSegmentor(PerSlide, Protocol):
 class _MovedPerSlide(_Moved):
     """A segmentor that is bound to slides, with other boundaries."""
 
-    def __init__(self, segmentor: _PerSlideSegmentor, pixels: int) -> None:
-        super().__init__(segmentor, pixels)
+    def __init__(
+        self, segmentor: _PerSlideSegmentor, pixels: int, least_um2: Mapping[str, float]
+    ) -> None:
+        super().__init__(segmentor, pixels, least_um2)
         self._per_slide = segmentor
 
     def for_slide(self, slide: Slide, prompts: Sequence[Prompt]) -> SlideSegmentor:
         """Bind to a slide."""
-        return _MovedBound(self._per_slide.for_slide(slide, prompts), self._pixels)
+        bound = self._per_slide.for_slide(slide, prompts)
+        return _MovedBound(bound, self._pixels, self._least_um2)
 
     def fingerprint(self, slide_id: str) -> str:
         """Hash what the answer for a slide depends on."""
@@ -157,8 +168,8 @@ class _MovedPerSlide(_Moved):
 class _MovedBound:
     """What a slide's own segmentor says, with other boundaries."""
 
-    def __init__(self, bound: SlideSegmentor, pixels: int) -> None:
-        self._bound, self._pixels = bound, pixels
+    def __init__(self, bound: SlideSegmentor, pixels: int, least_um2: Mapping[str, float]) -> None:
+        self._bound, self._pixels, self._least_um2 = bound, pixels, least_um2
 
     @property
     def numbered(self) -> tuple[bool, ...]:
@@ -175,10 +186,19 @@ class _MovedBound:
     ) -> Segmentation:
         """Segment a window, then move the boundaries."""
         found = self._bound.segment(image, prompts, mpp=mpp, origin_um=origin_um)
-        return _moved(found, self._pixels)
+        return _moved(found, self._pixels, self._least_um2)
 
 
-def _moved(found: Segmentation, pixels: int) -> Segmentation:
+def _without_specks(
+    labels: NDArray[np.int32], *, mpp: float, least_um2: float
+) -> NDArray[np.int32]:
+    """Drop objects under an area, but for those at the edge of the window."""
+    keep = np.bincount(labels.ravel()) * mpp**2 >= least_um2
+    keep[np.r_[labels[0], labels[-1], labels[:, 0], labels[:, -1]]] = True
+    return np.where(keep[labels], labels, 0).astype(np.int32)
+
+
+def _moved(found: Segmentation, pixels: int, least_um2: Mapping[str, float]) -> Segmentation:
     """Return the segmentation with other masks and objects; presence stays."""
     objects: list[NDArray[np.int32]] = []
     masks = np.zeros((len(found.prompts), *found.probabilities.shape[1:]), np.float32)
@@ -187,7 +207,9 @@ def _moved(found: Segmentation, pixels: int) -> Segmentation:
             known = None if found.objects is None else found.objects[index]
             mask = found.mask(index)
             plane = found.instances(index) if known is None else np.where(mask, known, 0)
-            labels = moved_boundaries(plane.astype(np.int32), pixels)
+            least = least_um2.get(prompt.name, 0.0)
+            whole = _without_specks(plane.astype(np.int32), mpp=found.mpp, least_um2=least)
+            labels = moved_boundaries(whole, pixels)
         else:
             labels = moved_boundaries(found.mask(index).astype(np.int32), pixels)
         masks[index] = labels > 0

@@ -9,7 +9,7 @@ import hashlib
 import json
 import logging
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -47,6 +47,8 @@ __all__ = ["RobustnessSummary", "Step", "robustness"]
 logger = logging.getLogger(__name__)
 
 ALL = "all"
+METHOD = "specks are dropped before boundaries move; wordings are read as they are"
+"""What else decides a measurement: results from another are not gone on with."""
 
 
 class Step(Protocol):
@@ -231,9 +233,14 @@ def _measure(study: _Study, condition: Condition, slide_id: str, path: Path) -> 
             )
             raise ConfigError(message, slide_id=slide_id, path=str(place))
         return
-    model = study.segmentor
+    model, prompts = study.segmentor, condition.prompts
     if condition.boundary_px:
-        model = with_boundaries(model, condition.boundary_px)
+        least = {p.name: p.min_area_um2 for p in prompts.prompts if p.kind == "instances"}
+        model = with_boundaries(model, condition.boundary_px, least_um2=least)
+        kept = tuple(
+            replace(p, min_area_um2=0.0) if p.name in least else p for p in prompts.prompts
+        )
+        prompts = replace(prompts, prompts=kept)
     with (
         open_slide(path, mpp=study.mpp, slide_id=slide_id) as opened,
         tempfile.TemporaryDirectory(prefix=".planes-", dir=study.out) as folder,
@@ -243,7 +250,7 @@ def _measure(study: _Study, condition: Condition, slide_id: str, path: Path) -> 
             slide = RestainedSlide(opened, condition.hematoxylin, condition.eosin)
         found = extract_slide(
             slide,
-            prompts=condition.prompts,
+            prompts=prompts,
             segmentor=model,
             tiling=study.tiling,
             folder=Path(folder),
@@ -267,6 +274,7 @@ def _inputs(study: _Study, condition: Condition, slide_id: str, path: Path) -> s
         **config_inputs(condition.prompts, study.segmentor, options=options),
         **slide_inputs(path, slide_id, study.segmentor),
         "condition": [condition.boundary_px, condition.hematoxylin, condition.eosin],
+        "method": METHOD,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -228,8 +228,26 @@ def test_conditions_of_thresholds_mpp_and_wordings():
     words = make_conditions(PromptSet(1, mpp=MPP, prompts=(term,)), perturbations=["paraphrase"])
     assert all(c.prompts.prompts[0].text != term.text for c in words[1:])
     assert all("breast" in c.prompts.prompts[0].text for c in words[1:])
+    # looked up in the vocabulary, they would all be one prompt
+    assert [c.prompts.prompts[0].object for c in words[:2]] == ["lymphocyte", None]
+
+
+def test_other_boundaries_are_of_the_same_objects():
+    image = np.full((60, 60, 3), 255, np.uint8)
+    image[10:14, 10:14] = image[30:36, 30:36] = image[0:3, 20:24] = 0
+    cell = Prompt(name="cell", text="cells", kind="instances")
+    for pixels, areas in ((-1, {4, 16}), (1, {32, 60, 22})):
+        whole = with_boundaries(DarkSegmentor(), pixels, least_um2={})
+        objects = whole.segment(image, [cell], mpp=MPP).objects[0]
+        assert set(np.bincount(objects.ravel())[1:]) - {0} == areas
+        # 4 um^2 are 16 pixels: less is dropped, but at the edge, where it may go on
+        moved = with_boundaries(DarkSegmentor(), pixels, least_um2={"cell": 4.1})
+        objects = moved.segment(image, [cell], mpp=MPP).objects[0]
+        assert objects[12, 12] == 0
+        assert objects[33, 33] > 0
+        assert objects[0, 21] > 0
 
 
 def test_a_segmentor_with_other_boundaries_keeps_its_name():
-    moved = with_boundaries(DarkSegmentor(), -1)
+    moved = with_boundaries(DarkSegmentor(), -1, least_um2={})
     assert (moved.name, moved.describe(PROMPTS.prompts[0])[0]) == ("dark", "trained")
