@@ -13,8 +13,8 @@ from pathexplain.features.columns import Column, Kind, Law, Peer, also_in
 __all__ = ["AXIS_COLUMNS", "CROFTON", "GRAY", "LINE", "RUSS", "SIZE_COLUMNS", "shape_column"]
 
 LINE = "its pixel centers lie on one line"
-RUSS = "Russ 2011, doi:10.1201/b10720"
-CROFTON = "Crofton 1868, doi:10.1098/rstl.1868.0008; Legland 2007, doi:10.5566/ias.v26.p83-92"
+RUSS = "Russ 2015, The Image Processing Handbook, ISBN 9781498740265"
+CROFTON = "Crofton 1868, Phil Trans R Soc 158:181-199; Legland 2007, doi:10.5566/ias.v26.p83-92"
 _TEAGUE = "Teague 1980, doi:10.1364/JOSA.70.000920"
 _CELLPROFILER = "Carpenter 2006, doi:10.1186/gb-2006-7-10-r100"
 GRAY = "Gray 1971, doi:10.1109/T-C.1971.223289"
