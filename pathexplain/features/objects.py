@@ -205,10 +205,11 @@ def _readonly(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def cores() -> int:
-    """Cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Cores that this process may use, fewer where `NUMBA_NUM_THREADS` says so."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    available = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    limit = os.environ.get("NUMBA_NUM_THREADS", "")
+    return max(1, min(available, int(limit))) if limit.isdecimal() else available
 
 
 @numba.njit(nogil=True, cache=True)

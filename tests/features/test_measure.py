@@ -8,7 +8,7 @@ import pytest
 from pathexplain.errors import FeatureError
 from pathexplain.features import FAMILIES, measure_objects
 from pathexplain.features.measure import REGION_REASON
-from pathexplain.features.objects import view_objects
+from pathexplain.features.objects import cores, view_objects
 from pathexplain.features.registry import column_named, families_named
 
 
@@ -145,3 +145,13 @@ def test_unknown_columns_are_refused():
     with pytest.raises(FeatureError, match="no feature"):
         column_named("hue.area")
     assert [family.name for family in families_named(["shape", "shape"])] == ["shape"]
+
+
+def test_a_process_with_a_share_of_the_cores_takes_no_more_threads(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
+    assert cores() == 8
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "3")
+    assert cores() == 3
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "99")
+    assert cores() == 8
