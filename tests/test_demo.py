@@ -110,6 +110,17 @@ def test_real_image_ships_with_scikit_image() -> None:
     assert (image.min(axis=-1) > 200).mean() > 0.05
 
 
+def test_fields_of_an_earlier_run_and_failures_are_told_first() -> None:
+    model: Any = SimpleNamespace(weights_sha256="0f")
+    slides = [SimpleNamespace(status="skipped"), SimpleNamespace(status="failed")]
+    failed = [SimpleNamespace(slide_id="s2", reason="EOF")]
+    run: Any = SimpleNamespace(warnings=("odd",), failed=failed, slides=slides)
+    odd, broken, kept = demo._warnings(model, run)
+    assert odd == "odd"
+    assert broken == "Slide s2 failed: EOF"
+    assert kept.startswith("1 of 2 fields were measured by an earlier run")
+
+
 @pytest.mark.slow
 def test_whole_demo_is_one_page_that_says_what_it_is(tmp_path: Path) -> None:
     lines: list[str] = []

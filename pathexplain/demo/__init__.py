@@ -134,9 +134,9 @@ def run_demo(
         made = cohort(n_patients, seed=seed, shape_px=SHAPE_PX, log_hazard_per_sd=LOG_HAZARD_PER_SD)
         images = write_cohort(made, folder / "images")
         prompts = write_text(folder / "prompts.yaml", PROMPTS_YAML)
-    name = segmentor if segmentor is not None else "compact"
-    model = load_segmentor(name) if isinstance(name, str) else name
-    with stages.stage(f"segmenting and measuring {len(images)} fields with {model.name!r}"):
+    with stages.stage(f"segmenting and measuring {len(images)} fields"):
+        name = segmentor if segmentor is not None else "compact"
+        model = load_segmentor(name) if isinstance(name, str) else name
         run = extract(
             images,
             prompts=prompts,
@@ -236,6 +236,12 @@ def _warnings(model: Segmentor, run: RunSummary) -> list[str]:
             "tell a lymphocyte from any other nucleus."
         )
     found.extend(f"Slide {item.slide_id} failed: {item.reason}" for item in run.failed)
+    n_kept = sum(item.status == "skipped" for item in run.slides)
+    if n_kept:
+        found.append(
+            f"{n_kept} of {len(run.slides)} fields were measured by an earlier run in this folder; "
+            "the seconds do not count that."
+        )
     return found
 
 
