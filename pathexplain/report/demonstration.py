@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Check", "Picture", "Recovery", "Setting", "demo_html"]
 
 _FOREST_ROWS = 8
+_N_EACH = 3  # pictures a level: one line of fields at 900 px
 _HAZARD_RATIO = "hazard ratio per SD (95 % interval, log axis)"
 
 
@@ -145,7 +146,7 @@ def demo_html(  # noqa: PLR0913 - the parts of one page, all by keyword
             _masks(pictures, recoveries, remarks),
             _diagnosis(importance),
             _survival(survival, curves),
-            exemplar_section(run, tuple(planted_features), units=units),
+            exemplar_section(run, tuple(planted_features), units=units, n_each=_N_EACH),
             Section(
                 "What this demo saved, and how long it took",
                 "settings",
