@@ -22,7 +22,8 @@ from scipy import spatial
 from scipy.sparse import csgraph, csr_array
 
 from pathexplain.features.slide_objects import SlideGeometry, SlideObjects, slide_geometry
-from pathexplain.features.spatial.context import Other, measure_context
+from pathexplain.features.spatial.boundary import Other
+from pathexplain.features.spatial.context import measure_context
 from pathexplain.features.spatial.neighborhood import PointSet, measure_neighborhood
 from pathexplain.features.spatial.window import Window
 

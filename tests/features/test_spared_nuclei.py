@@ -7,8 +7,8 @@ import pytest
 
 from pathexplain.features.slide_objects import slide_geometry, slide_objects
 from pathexplain.features.spatial import Window
+from pathexplain.features.spatial.boundary import Other, measure_profile, signed_distance
 from pathexplain.features.spatial.coarse import small_holes
-from pathexplain.features.spatial.context import Other, measure_profile, signed_distance
 from pathexplain.features.spatial.neighborhood import PointSet
 from pathexplain.features.spatial.places import find_place
 from pathexplain.prompts import Within

@@ -17,13 +17,9 @@ from skimage.measure import regionprops_table
 from pathexplain.features.slide_objects import slide_geometry, slide_objects
 from pathexplain.features.spatial import Window, immune_phenotype, planes, ripley_k
 from pathexplain.features.spatial import graph as graphs
+from pathexplain.features.spatial.boundary import Other, signed_distance
 from pathexplain.features.spatial.coarse import closed, distance_blocks, near
-from pathexplain.features.spatial.context import (
-    Other,
-    measure_context,
-    morisita_horn,
-    signed_distance,
-)
+from pathexplain.features.spatial.context import measure_context, morisita_horn
 from pathexplain.features.spatial.neighborhood import PointSet, measure_neighborhood, moran
 from pathexplain.features.spatial.places import interface_cells
 from pathexplain.features.spatial.region import lacunarity, largest_distance, measure_region

@@ -13,7 +13,8 @@ from scipy.spatial.distance import cdist
 from pathexplain.features import objects as object_views
 from pathexplain.features.slide_objects import slide_geometry, slide_objects
 from pathexplain.features.spatial import Window, graph, points
-from pathexplain.features.spatial.context import Other, measure_context
+from pathexplain.features.spatial.boundary import Other
+from pathexplain.features.spatial.context import measure_context
 from pathexplain.features.spatial.neighborhood import PointSet, measure_neighborhood
 
 EDGES_UM = np.array([0.0, 12.0, 45.0])

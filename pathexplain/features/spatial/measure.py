@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pathexplain.features.spatial.context import Other, context_columns, measure_context
+from pathexplain.features.spatial.boundary import Other
+from pathexplain.features.spatial.context import context_columns, measure_context
 from pathexplain.features.spatial.neighborhood import (
     NEIGHBORHOOD,
     PointSet,

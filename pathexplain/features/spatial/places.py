@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage, spatial
 
+from pathexplain.features.spatial.boundary import covered
 from pathexplain.features.spatial.coarse import (
     coarse_mask,
     coarse_tissue,
     near,
     region_area_mm2,
 )
-from pathexplain.features.spatial.context import covered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pathexplain.features.columns import FeatureFamily
+from pathexplain.features.spatial.boundary import Other, covered, measure_profile
 from pathexplain.features.spatial.coarse import (
     closed,
     coarse_mask,
     coarse_tissue,
     region_area_mm2,
 )
-from pathexplain.features.spatial.context import Other, covered, measure_profile
 from pathexplain.features.spatial.planes import windows
 from pathexplain.features.spatial.region_columns import (
     DESERT,
