@@ -1,5 +1,6 @@
 """A checkpoint as a user meets it: any size, any mpp, tiles that do not show."""
 
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from itertools import pairwise
 
@@ -44,6 +45,22 @@ def test_the_image_is_left_alone_and_the_result_repeats(segmentor):
     second = segmentor.segment(image, "nucleus", mpp=0.4)
     np.testing.assert_array_equal(image, before)
     np.testing.assert_array_equal(first.probabilities, second.probabilities)
+
+
+def test_windows_at_once_give_the_numbers_of_one_after_another(segmentor, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    given = []
+    monkeypatch.setattr(torch, "set_num_threads", given.append)
+    images = np.random.default_rng(0).integers(0, 256, (6, 64, 80, 3), np.uint8)
+
+    def look(image):
+        return segmentor.segment(image, ["nucleus", "tumor"], mpp=0.5).probabilities
+
+    with segmentor.lanes() as n, ThreadPoolExecutor(n) as pool:
+        together = list(pool.map(look, images))
+    assert n == 2
+    assert given == [1, 2]
+    np.testing.assert_array_equal(together, [look(image) for image in images])
 
 
 def test_tiles_cover_every_pixel_with_overlap(monkeypatch):
