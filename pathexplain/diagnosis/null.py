@@ -40,7 +40,7 @@ TRIES = 100
 
 @dataclass(frozen=True)
 class _Deal:
-    """One permutation of the labels, as a task of its own."""
+    """One permutation of the labels, as a task of its own; number -1 leaves them as they are."""
 
     data: Data
     base: NDArray[np.float64]
@@ -65,23 +65,29 @@ def permuted_nulls(
     """Deal the labels anew among patients, refit every model in every fold, compare the AUROC.
 
     Folds are made anew for each deal. To keep it cheap the hyperparameters are not searched
-    again: each model takes those that most folds took on the real labels, with fewer trees. All
-    models see the same deals, so the highest of them gives p-values that hold for all models
-    together (Westfall and Young 1993). p = (1 + number reached) / (1 + number made)
-    (Phipson 2010, 10.2202/1544-6115.1585). It stops early once no model can be better than chance.
+    again: each model takes those that most folds took on the real labels, with fewer trees. What
+    is compared with the deals is therefore the AUROC that this lighter fit reaches on the real
+    labels: another fit's would not be of their kind (a penalty that leaves no feature gives 0.5 on
+    every deal, and any search would seem to beat that). All models see the same deals, so the
+    highest of them gives p-values that hold for all models together (Westfall and Young 1993).
+    p = (1 + number reached) / (1 + number made) (Phipson 2010, 10.2202/1544-6115.1585). It stops
+    early once no model can be better than chance.
 
     Returns
     -------
     One distribution a model, in the order of `runs`.
     """
     data, base, patients = inputs.data(), inputs.weights, inputs.patients
-    observed = np.array([pooled_auroc(run, data.codes, base) for run in runs])
     settings = [{**run.most_chosen(), **run.spec.light} for run in runs]
     models = tuple((run.spec, chosen) for run, chosen in zip(runs, settings, strict=True))
-    tasks = [_Deal(data, base, patients, models, n_splits, seed, i) for i in range(n_permutations)]
+    tasks = [
+        _Deal(data, base, patients, models, n_splits, seed, i) for i in range(-1, n_permutations)
+    ]
     kept = checkpoint or Checkpoint(None, "")
+    found = kept.stream("null", _aurocs, tasks, jobs=jobs)
+    observed = next(found)
     rows: list[NDArray[np.float64]] = []
-    for row in kept.stream("null", _aurocs, tasks, jobs=jobs):
+    for row in found:
         rows.append(row)
         if progress is not None:
             progress(len(rows), n_permutations)
@@ -93,16 +99,17 @@ def permuted_nulls(
 
 def _aurocs(deal: _Deal) -> NDArray[np.float64]:
     """Deal the labels once and return the AUROC of each model, (m,)."""
-    rng = np.random.default_rng([deal.seed, deal.i_deal])
+    is_real = deal.i_deal < 0
+    rng = np.random.default_rng([deal.seed, max(deal.i_deal, 0)])
     whole = deal.data.sites if deal.data.sites is not None else deal.data.patients
     for attempt in range(TRIES):
-        codes = permute_labels(deal.data.codes, deal.patients, rng)
+        codes = deal.data.codes if is_real else permute_labels(deal.data.codes, deal.patients, rng)
         try:
             folds = make_folds(codes, groups=whole, n_splits=deal.n_splits, seed=deal.seed)
             break
         except CohortError:
             # A deal may put nearly all of a class into one site; another will not.
-            if attempt + 1 == TRIES:
+            if is_real or attempt + 1 == TRIES:
                 raise
     dealt = replace(deal.data, codes=codes)
     prepared = [prepare(dealt.values, fold) for fold in folds]
@@ -123,11 +130,13 @@ def _describe(
     settings = ", ".join(f"{name}={value:g}" for name, value in sorted(chosen.items()))
     return NullDistribution(
         n_permutations=n,
+        observed=float(observed),
         aurocs=tuple(null[:, i_model].tolist()),
         p_value=float((1 + np.sum(null[:, i_model] >= observed)) / (1 + n)),
         p_adjusted=float((1 + np.sum(null.max(axis=1) >= observed)) / (1 + n)),
         description=(
             f"{n} permutations of the labels among patients, refitted in all folds with fixed "
-            f"hyperparameters ({settings}); the observed model chose its own in inner folds"
+            f"hyperparameters ({settings}), and compared with the AUROC of {observed:.2f} that the "
+            "same fit reaches on the real labels"
         ),
     )

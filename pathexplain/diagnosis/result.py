@@ -163,11 +163,14 @@ class Prediction:
 class NullDistribution:
     """AUROC with permuted labels, and the chance of one as high as observed.
 
-    `p_adjusted` compares with the highest AUROC of all models in each permutation (Westfall and
-    Young's max-T), so it holds for all models together. `description` says how the null was made.
+    `observed` is the AUROC that the same way of fitting reaches on the real labels, which the
+    p-values compare with. `p_adjusted` compares it with the highest AUROC of all models in each
+    permutation (Westfall and Young's max-T), so it holds for all models together. `description`
+    says how the null was made.
     """
 
     n_permutations: int
+    observed: float
     aurocs: tuple[float, ...]
     p_value: float
     p_adjusted: float

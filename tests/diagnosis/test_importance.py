@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,9 @@ from pathexplain.diagnosis.attribution import attribute
 from pathexplain.diagnosis.clusters import cluster_features, membership
 from pathexplain.diagnosis.crossval import Data, cross_validate
 from pathexplain.diagnosis.evaluate import pooled_auroc
+from pathexplain.diagnosis.inputs import Columns, read_inputs
 from pathexplain.diagnosis.models import MODELS
+from pathexplain.diagnosis.null import permuted_nulls
 from pathexplain.diagnosis.outputs import questions_of
 from pathexplain.diagnosis.permutation import permute_clusters
 from pathexplain.diagnosis.splits import make_folds
@@ -107,6 +109,30 @@ def test_pure_noise_is_hardly_ever_explained(models, n_cohorts):
             assert result.reason.startswith("No importances")
             assert "not shown to be better than chance" in result.models[0].verdict
     assert n_explained <= 1
+
+
+def test_permuted_labels_are_compared_with_the_same_fit_on_the_real_ones():
+    """A penalty that leaves no feature gives 0.5 on every deal, which no other fit may beat."""
+    inputs = read_inputs(planted(), Columns("dx"), n_splits=3)
+    folds = make_folds(inputs.codes, n_splits=3)
+    none_left, good = (
+        cross_validate(
+            MODELS["elastic_net"],
+            inputs.data(),
+            folds=folds,
+            seed=0,
+            parameters={"l1_ratio": 0.9, "C": c},
+        )
+        for c in (0.003, 0.1)
+    )
+    mixed = replace(good, fitted=none_left.fitted)
+    assert pooled_auroc(mixed, inputs.codes, inputs.weights) > 0.8
+    (null,) = permuted_nulls([mixed], inputs, n_splits=3, n_permutations=20, seed=0)
+    assert max(abs(np.array([null.observed, *null.aurocs]) - 0.5)) < 0.05
+    assert null.p_value > 0.3
+    (null,) = permuted_nulls([good], inputs, n_splits=3, n_permutations=20, seed=0)
+    assert null.observed > 0.8
+    assert null.p_value == pytest.approx(1 / 21)
 
 
 def test_order_of_patients_does_not_matter():
@@ -334,7 +360,7 @@ def test_the_number_of_processes_and_stops_change_nothing(tmp_path, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         run(stop_at=("stability of ranks", 5))
     assert len(searched) == 1
-    assert len(list(folder.glob("null-*.npy"))) == 20
+    assert len(list(folder.glob("null-*.npy"))) == 1 + 20, "the real labels first"
     assert len(list(folder.glob("refit-*.npy"))) == 5
     again = run(jobs=2)
     assert to_jsonable(alone) == to_jsonable(again)

@@ -45,7 +45,7 @@ def _model(name: str, label: str, value: float) -> imp.ModelResult:
         roc=(imp.RocCurve(EVIL, value, rate, tuple(x**0.3 for x in rate)),),
         calibration=(imp.CalibrationCurve(EVIL, points),),
         predictions=(imp.Prediction(EVIL, EVIL, 0, "benign", EVIL, (0.2, 0.8)),),
-        null=imp.NullDistribution(20, (0.5, 0.6), 0.04, 0.048, "labels permuted"),
+        null=imp.NullDistribution(20, 0.7, (0.5, 0.6), 0.04, 0.048, "labels permuted"),
         is_better_than_chance=True,
         verdict="better than chance",
     )

@@ -97,6 +97,7 @@ def permuted_null(
     p_value = (1 + n_reached) / (1 + n_made)
     return NullDistribution(
         n_permutations=n_made,
+        observed=observed,
         aurocs=tuple(areas),
         p_value=p_value,
         p_adjusted=p_value,
