@@ -101,13 +101,15 @@ def _cells_behind(result: object, run: str | Path | None) -> tuple[Section, ...]
     run = Path(run) if Path(run).is_dir() else Path(run).parent
     if not (run / "manifest.json").is_file():
         return ()
+    units: dict[str, str] = {}
     if _is_survival(result):
         leading = discoveries(result)[:N_EXEMPLARS]
     elif _is_importance(result):
         leading = top_features(result, n=N_EXEMPLARS)
+        units = {test.feature: test.unit for test in result.univariate}
     else:
         return ()
-    return (exemplar_section(RunFolder(run), leading),) if leading else ()
+    return (exemplar_section(RunFolder(run), leading, units=units),) if leading else ()
 
 
 def _is_perturbation(result: object) -> TypeGuard[PerturbationResult]:
