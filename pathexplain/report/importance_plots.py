@@ -95,7 +95,7 @@ def null_plot(null: Sequence[float], observed: Interval) -> Figure:
             xlabel="AUROC on held-out patients",
             ylabel="permutations",
         )
-        axes.yaxis.get_major_locator().set_params(integer=True)
+        axes.locator_params(axis="y", integer=True)
         open_spines(axes)
     return figure
 
