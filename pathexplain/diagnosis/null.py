@@ -138,7 +138,7 @@ def _describe(
         p_adjusted=float((1 + np.sum(null.max(axis=1) >= observed)) / (1 + n)),
         description=(
             f"{n} permutations of the labels among patients, refitted in all folds with fixed "
-            f"hyperparameters ({settings}), and compared with the AUROC of {observed:.2f}: the lower of "
-            "what the same fit and the tuned model reach on the real labels"
+            f"hyperparameters ({settings}), and compared with the AUROC of {observed:.2f}: the "
+            "lower of what the same fit and the tuned model reach on the real labels"
         ),
     )

@@ -164,9 +164,9 @@ class NullDistribution:
     """AUROC with permuted labels, and the chance of one as high as observed.
 
     `observed` is what the p-values compare with: the AUROC that the same way of fitting reaches on
-    the real labels, or the model's own where that is lower. `p_adjusted` compares it with the highest AUROC of all models in each
-    permutation (Westfall and Young's max-T), so it holds for all models together. `description`
-    says how the null was made.
+    the real labels, or the model's own where that is lower. `p_adjusted` compares it with the
+    highest AUROC of all models in each permutation (Westfall and Young's max-T), so it holds for
+    all models together. `description` says how the null was made.
     """
 
     n_permutations: int

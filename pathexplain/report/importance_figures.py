@@ -152,7 +152,8 @@ def _null(best: ModelResult) -> NamedFigure:
         f"Permuted labels: {best.null.n_permutations} AUROCs (grey) and the observed one with its "
         f"interval (orange); p = {format_p(best.null.p_value)} alone, "
         f"{format_p(best.null.p_adjusted)} for all models together, by the lower of the "
-        f"model's own and the permutations' lighter fit's, {format_number(best.null.observed, digits=2)}"
+        f"model's own and the permutations' lighter fit's, "
+        f"{format_number(best.null.observed, digits=2)}"
     )
     low, high = min(best.null.aurocs), max(best.null.aurocs)
     alt = (
