@@ -47,6 +47,7 @@ pytest: $(VENV)/dev ## tests, doctests and README blocks
 train-compact: $(VENV)/dev ## train the compact segmentor anew (hours; needs the data that training/*.yaml name)
 	$(BIN)/pip install -q -c constraints.txt ".[train]"
 	$(BIN)/pathexplain train training/first-stage.yaml
+	$(BIN)/pathexplain train training/second-stage.yaml
 	$(BIN)/pathexplain train training/compact.yaml
 
 # Run where the repository is not on the path, so that they use the installed package, like a reader.

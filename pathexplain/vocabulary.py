@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Literal
 
 __all__ = [
+    "NUCLEAR",
     "OBJECTS",
     "REGIONS",
     "STRUCTURES",
@@ -30,6 +31,7 @@ Structure = Literal["tissue", "cell", "nuclei"]
 Kind = Literal["region", "instances"]
 
 STRUCTURES: tuple[Structure, ...] = ("tissue", "cell", "nuclei")
+NUCLEAR: frozenset[str] = frozenset(("cell", "nuclei"))
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,8 @@ class PathExplainConfig(PreTrainedConfig):
         The longest prompt in word pieces.
     mpp : float
         µm per pixel at which the network looks at tissue.
+    nuclei_mpp : float, optional
+        µm per pixel at which it looks for nuclei and cells; None is `mpp`.
     classes : dict
         Canonical prompt of each trained category to its record (structure, object, sources).
     card : dict
@@ -124,6 +126,7 @@ class PathExplainConfig(PreTrainedConfig):
         has_region_path: bool = True,
         standardizes_text: bool = True,
         presence_calibration: dict[str, float] | None = None,
+        nuclei_mpp: float | None = None,
         **kwargs: Any,
     ) -> None:
         self.hidden_size = hidden_size
@@ -142,6 +145,7 @@ class PathExplainConfig(PreTrainedConfig):
         self.text_vocabulary = text_vocabulary
         self.text_length = text_length
         self.mpp = mpp
+        self.nuclei_mpp = nuclei_mpp
         self.classes = classes or {}
         self.card = card or {}
         self.image_backbone = image_backbone

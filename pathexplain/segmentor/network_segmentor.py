@@ -22,20 +22,20 @@ from pathexplain.segmentor.checkpoint import read_checkpoint
 from pathexplain.segmentor.devices import choose_device, lanes, precision
 from pathexplain.segmentor.folding import fold_normalization
 from pathexplain.segmentor.network import INTERIOR_OF, EncodedText, PathExplainModel
-from pathexplain.segmentor.planes import DeferredPlanes, full_size, restore, zeros
+from pathexplain.segmentor.planes import ChosenPlanes, DeferredPlanes, full_size, restore, zeros
 from pathexplain.segmentor.presence import PresenceCalibration, mask_evidence
 from pathexplain.segmentor.segmentation import Segmentation
 from pathexplain.segmentor.text import tokenize
-from pathexplain.vocabulary import canonical_text
+from pathexplain.vocabulary import NUCLEAR, canonical_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
     from tokenizers import Tokenizer
 
-__all__ = ["NetworkSegmentor", "hann_weights", "tile_starts"]
+__all__ = ["NetworkSegmentor", "hann_weights", "tile_spans"]
 
 TILE_PX, OVERLAP_PX, STRIDE_PX = 1024, 128, 32
 NEAR_SIMILARITY = 0.6
@@ -55,6 +55,9 @@ class NetworkSegmentor:
 
     Notes
     -----
+    Nuclei and cells are looked for at `nuclei_mpp`, tissue at `mpp`: prompts of both cost two looks
+    at the image.
+
     A prompt whose object is in the vocabulary is read by the network in its canonical wording, so
     all synonyms give the same mask; other texts are read as they are. Where the prompt names no
     region and the object was only ever seen in one, that region is taken.
@@ -68,6 +71,7 @@ class NetworkSegmentor:
         self.weights_sha256: str | None = getattr(model.config, "weights_sha256", None)
         self.settings_sha256 = str(getattr(model, "settings_sha256", ""))
         self.mpp = float(model.config.mpp)
+        self.nuclei_mpp = float(model.config.nuclei_mpp or self.mpp)
         self.classes: tuple[str, ...] = tuple(model.config.classes)
         self.sources: tuple[str, ...] = tuple(model.config.card.get("sources", ()))
         self._model = model
@@ -171,30 +175,39 @@ class NetworkSegmentor:
         check_image(image, mpp)
         parsed = as_prompts(prompts)
         text = self._encode_once(tuple(self._wording(prompt) for prompt in parsed))
-        resized = _resize(image, mpp / self.mpp)
-        maps, presence = self._predict(resized, text, (image.shape[0], image.shape[1]))
-        n_prompts = len(parsed)
-        counted = [prompt.kind == "instances" for prompt in parsed]
-        planes = [n_prompts + INTERIOR_OF[prompt.structure or "tissue"] for prompt in parsed]
-        interiors = {
-            plane: maps[plane] for plane, is_so in zip(planes, counted, strict=True) if is_so
-        }
+        presence = np.zeros(len(parsed), np.float32)
+        interiors: dict[int, NDArray[np.float32] | None] = {}
+        looks: list[NDArray[np.float32] | DeferredPlanes] = []
+        places: dict[int, tuple[int, int]] = {}
+        for look, (network_mpp, members) in enumerate(self._looks(parsed)):
+            resized = _resize(image, mpp / network_mpp)
+            maps, seen = self._predict(resized, _some(text, members), image.shape[:2])
+            presence[members] = seen
+            places |= {member: (look, plane) for plane, member in enumerate(members)}
+            interiors |= _interiors(maps, [parsed[member] for member in members], members)
+            looks.append(maps)
+        order = tuple(places[index] for index in range(len(parsed)))
         return Segmentation(
             prompts=parsed,
-            # Planes or an array: the field makes an array of either when it is looked at.
-            probabilities=cast("NDArray[np.float32]", maps[:n_prompts]),
+            # Planes: the field makes an array of them when it is looked at.
+            probabilities=cast("NDArray[np.float32]", ChosenPlanes(tuple(looks), order)),
             presence=presence,
             mpp=mpp,
-            interiors=tuple(
-                interiors[plane] if is_so else None
-                for plane, is_so in zip(planes, counted, strict=True)
-            ),
+            interiors=tuple(interiors[index] for index in range(len(parsed))),
             trained=tuple(self.describe(prompt)[0] for prompt in parsed),
         )
 
     def lanes(self) -> AbstractContextManager[int]:
         """Within it, so many windows may be segmented at once, each on its share of the cores."""
         return lanes(self._device)
+
+    def _looks(self, prompts: Sequence[Prompt]) -> list[tuple[float, list[int]]]:
+        """Resolutions to look at an image at, each with the prompts that it is for."""
+        looks: dict[float, list[int]] = {}
+        for index, prompt in enumerate(prompts):
+            network_mpp = self.nuclei_mpp if prompt.structure in NUCLEAR else self.mpp
+            looks.setdefault(network_mpp, []).append(index)
+        return list(looks.items())
 
     def _wording(self, prompt: Prompt) -> str:
         """Word a prompt as the network reads it: canonically where the object is known."""
@@ -219,7 +232,7 @@ class NetworkSegmentor:
 
     @torch.inference_mode()
     def _predict(
-        self, image: NDArray[np.uint8], text: EncodedText, shape: tuple[int, int]
+        self, image: NDArray[np.uint8], text: EncodedText, shape: tuple[int, ...]
     ) -> tuple[NDArray[np.float32] | DeferredPlanes, NDArray[np.float32]]:
         """(P + 2, H, W) probabilities and interiors of a rescaled image, and presence (P,)."""
         batch = EncodedText(text.states[None], text.mask[None], text.sentence[None])
@@ -262,6 +275,28 @@ class NetworkSegmentor:
         return logits, (padded.shape[0], padded.shape[1]), presence.cpu()
 
 
+def _some(text: EncodedText, members: list[int]) -> EncodedText:
+    """Text of some of the prompts."""
+    return EncodedText(text.states[members], text.mask[members], text.sentence[members])
+
+
+def _interiors(
+    maps: NDArray[np.float32] | DeferredPlanes, prompts: Sequence[Prompt], members: Sequence[int]
+) -> dict[int, NDArray[np.float32] | None]:
+    """Depth maps by the place of the prompt, shared by those that split alike; None for regions."""
+    wanted = [
+        len(prompts) + INTERIOR_OF[prompt.structure or "tissue"]
+        if prompt.kind == "instances"
+        else None
+        for prompt in prompts
+    ]
+    made = {plane: maps[plane] for plane in set(wanted) if plane is not None}
+    return {
+        member: None if plane is None else made[plane]
+        for member, plane in zip(members, wanted, strict=True)
+    }
+
+
 def _resize(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     """Rescale an image by `scale`, antialiased, to at least 16 px a side."""
     size = tuple(max(16, round(side * scale)) for side in (image.shape[1], image.shape[0]))
@@ -271,28 +306,30 @@ def _resize(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     return np.asarray(resized)
 
 
-def tile_starts(length: int) -> list[int]:
-    """Where tiles start along one side: evenly spread, overlapping by `OVERLAP_PX` or more.
+def tile_spans(length: int) -> list[tuple[int, int]]:
+    """Start and end of tiles along one side: alike, at most `TILE_PX`, evenly spread.
+
+    They overlap by `OVERLAP_PX` or a little more.
 
     Examples
     --------
-    >>> tile_starts(900), tile_starts(2000)
-    ([0], [0, 488, 976])
+    >>> tile_spans(900), tile_spans(2000)
+    ([(0, 900)], [(0, 768), (616, 1384), (1232, 2000)])
     """
     if length <= TILE_PX:
-        return [0]
+        return [(0, length)]
     n_tiles = -(-(length - OVERLAP_PX) // (TILE_PX - OVERLAP_PX))
-    return [round(i * (length - TILE_PX) / (n_tiles - 1)) for i in range(n_tiles)]
+    side = -(-(length + (n_tiles - 1) * OVERLAP_PX) // n_tiles)
+    side += -side % STRIDE_PX
+    starts = [round(i * (length - side) / (n_tiles - 1)) for i in range(n_tiles)]
+    return [(start, start + side) for start in starts]
 
 
 def _windows(height: int, width: int) -> Iterator[tuple[slice, slice]]:
     """Windows that cover an image."""
-    for row in tile_starts(height):
-        for column in tile_starts(width):
-            yield (
-                slice(row, min(row + TILE_PX, height)),
-                slice(column, min(column + TILE_PX, width)),
-            )
+    for top, bottom in tile_spans(height):
+        for left, right in tile_spans(width):
+            yield slice(top, bottom), slice(left, right)
 
 
 def hann_weights(height: int, width: int) -> Tensor:

@@ -183,6 +183,7 @@ def _write(
         {
             "code_version": __version__,
             "mpp": config.mpp,
+            "nuclei_mpp": config.nuclei_mpp,
             "text_length": config.text_length,
             "licence": config.card.get("licence"),
             "weights_sha256": config.weights_sha256,

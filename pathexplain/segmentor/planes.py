@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["DeferredPlanes", "full_size", "restore", "zeros"]
+__all__ = ["ChosenPlanes", "DeferredPlanes", "full_size", "restore", "zeros"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +67,39 @@ class DeferredPlanes:
         full = full_size([self.logits[index]], padded=self.padded, shape=self.seen)
         plane: NDArray[np.float32] = restore(full, self.image)[0]
         return plane
+
+
+@dataclass(frozen=True, eq=False)
+class ChosenPlanes:
+    """Planes of one image that come from several looks at it, in the order of the prompts.
+
+    Parameters
+    ----------
+    looks : tuple of (P_i, H, W) float32 arrays or planes
+    places : tuple of (int, int), length P
+        Look and plane in it, of each prompt.
+
+    Examples
+    --------
+    >>> near, far = np.ones((1, 2, 2), np.float32), np.zeros((1, 2, 2), np.float32)
+    >>> planes = ChosenPlanes((near, far), ((1, 0), (0, 0)))
+    >>> planes.shape, planes[1].tolist()
+    ((2, 2, 2), [[1.0, 1.0], [1.0, 1.0]])
+    """
+
+    looks: tuple[NDArray[np.float32] | DeferredPlanes, ...]
+    places: tuple[tuple[int, int], ...]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(P, H, W) of all planes at full size."""
+        _, height, width = self.looks[0].shape
+        return len(self.places), height, width
+
+    def __getitem__(self, index: int) -> NDArray[np.float32]:
+        """One plane at full size."""
+        look, plane = self.places[index]
+        return self.looks[look][plane]
 
 
 def full_size(

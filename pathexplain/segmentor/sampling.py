@@ -69,6 +69,7 @@ def draw_batch(  # noqa: PLR0913  one argument a choice
     crop_px: int,
     n_prompts: int,
     is_wide: bool = False,
+    wide_mpp: float | None = None,
     weights: Mapping[str, tuple[float, float]] | None = None,
 ) -> Batch:
     """Draw the batch of one step: sources by weight, then images, places and prompts.
@@ -80,6 +81,8 @@ def draw_batch(  # noqa: PLR0913  one argument a choice
         Everyday words, asked for as things that are not there.
     is_wide : bool
         Draw sources by their `wide_weight`: those whose objects need a wide view.
+    wide_mpp : float, optional
+        µm per pixel of wide crops, before they are scaled at random; None is that of each field.
     weights : mapping of source to (narrow, wide), optional
         In place of the weights in `datasets.sources`.
     """
@@ -90,7 +93,8 @@ def draw_batch(  # noqa: PLR0913  one argument a choice
     crops = []
     for name in rng.choice(names, size=batch_size, p=shares / shares.sum()):
         field = fields[name][int(rng.integers(len(fields[name])))]
-        crops.append(_crop(field, words, rng, crop_px, n_prompts))
+        zoom = field.mpp / wide_mpp if is_wide and wide_mpp else 1.0
+        crops.append(_crop(field, words, rng, crop_px, n_prompts, zoom=zoom))
     pixels, phrases, targets, presence, interior = zip(*crops, strict=True)
     return Batch(
         torch.from_numpy(np.stack(pixels)),
@@ -108,14 +112,20 @@ def _weights(source: str) -> tuple[float, float]:
 
 
 def _crop(
-    field: Field, words: Sequence[str], rng: np.random.Generator, size: int, n_prompts: int
+    field: Field,
+    words: Sequence[str],
+    rng: np.random.Generator,
+    size: int,
+    n_prompts: int,
+    *,
+    zoom: float,
 ) -> tuple[
     NDArray[np.float32], list[str], NDArray[np.uint8], NDArray[np.float32], NDArray[np.uint8]
 ]:
     """One distorted crop with its prompts and targets."""
     names = list(field.targets)
     planes = [field.targets[name] for name in names]
-    image, warped = _warp(field, [*planes, *field.depths], names, rng, size)
+    image, warped = _warp(field, [*planes, *field.depths], names, rng, size, zoom=zoom)
     interior = np.full((2, size, size), IGNORE, np.uint8)
     if field.structure == "both":
         interior[:] = warped[-2:]
@@ -180,10 +190,12 @@ def _warp(
     names: list[str],
     rng: np.random.Generator,
     size: int,
+    *,
+    zoom: float,
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Turn, flip and scale one place of the field: (S, S, 3) float32 and (C, S, S) uint8."""
     low, high = _WIDE_SCALE.get(field.record.source, _SCALE)
-    scale = float(np.exp(rng.uniform(np.log(low), np.log(high))))
+    scale = zoom * float(np.exp(rng.uniform(np.log(low), np.log(high))))
     angle = float(rng.uniform(0, 2 * np.pi)) if _chance(rng, 0.5) else np.pi / 2 * rng.integers(4)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     if _chance(rng, 0.5):

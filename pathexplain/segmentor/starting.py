@@ -76,6 +76,7 @@ def start_model(
     if settings.has_region_path and not model.config.has_region_path:
         model = _with_region_path(model)
         _standardize_text(model, tokenizer)
+    model.config.nuclei_mpp = settings.nuclei_mpp
     model.config.classes = _joined(model.config.classes, classes)
     earlier: dict[str, Any] = {"steps": 0, "licence": UNKNOWN_LICENCE, **model.config.card}
     model.config.card = {"history": [*earlier.pop("history", []), earlier]}
@@ -97,6 +98,7 @@ def _from_published(
     model = PathExplainModel(
         PathExplainConfig(
             mpp=settings.mpp,
+            nuclei_mpp=settings.nuclei_mpp,
             classes=classes,
             has_region_path=has_path,
             standardizes_text=has_path,

@@ -307,6 +307,7 @@ def _batches(
             crop_px=settings.crop_px * 2 if is_wide else settings.crop_px,
             n_prompts=settings.prompts_per_image,
             is_wide=is_wide,
+            wide_mpp=settings.mpp,
             weights=settings.source_weights,
         )
 

@@ -5,19 +5,25 @@ Every key is used by `training`; unknown keys are refused. `fine_tuning` makes o
 
 from __future__ import annotations
 
+import json
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from pathexplain.errors import ConfigError
+from pathexplain.vocabulary import NUCLEAR
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["IMAGENET", "TrainingConfig", "fine_tuning", "read_training_config"]
 
 IMAGENET = "imagenet"
 _LEAST_ROUNDS = 5
+_SHAPE = "config.json"
 
 
 class TrainingConfig(BaseModel):
@@ -53,6 +59,11 @@ class TrainingConfig(BaseModel):
         Every so many steps, crops are twice as wide and the batch is a quarter, of the sources
         whose objects need the view; 0 for never.
     learning_rate, encoder_learning_rate, weight_decay : float
+    mpp : float
+        µm per pixel at which the network looks at tissue.
+    nuclei_mpp : float or None
+        µm per pixel at which it looks for nuclei and cells. None is that of the checkpoint to start
+        from, and `mpp` where there is none.
     stop_after : int or None
         Stop at this step of the schedule; a later stage starts from the checkpoint.
     patience : int or None
@@ -96,7 +107,14 @@ class TrainingConfig(BaseModel):
     checkpoint_every: Annotated[int, Field(ge=1)] = 250
     overlays_every: Annotated[int, Field(ge=0)] | None = None
     mpp: Annotated[float, Field(gt=0)] = 0.5
+    nuclei_mpp: Annotated[float, Field(gt=0)] | None = None
     seed: int = 0
+
+    def mpp_for(self, structures: Iterable[str]) -> float:
+        """µm per pixel at which to look at images where these structures are annotated."""
+        if self.nuclei_mpp is None or NUCLEAR.isdisjoint(structures):
+            return self.mpp
+        return self.nuclei_mpp
 
     @property
     def last_step(self) -> int:
@@ -126,13 +144,15 @@ def read_training_config(path: str | Path) -> TrainingConfig:
         raise ConfigError(message, path=str(file)) from error
     config = _checked(raw, str(file))
     folder = file.resolve().parent
-    return config.model_copy(
-        update={
-            "data": folder / config.data,
-            "out": folder / config.out,
-            "start": _start(config.start, folder),
-            "text_from": config.text_from and _start(config.text_from, folder),
-        }
+    return _as_started(
+        config.model_copy(
+            update={
+                "data": folder / config.data,
+                "out": folder / config.out,
+                "start": _start(config.start, folder),
+                "text_from": config.text_from and _start(config.text_from, folder),
+            }
+        )
     )
 
 
@@ -179,7 +199,7 @@ def fine_tuning(
     }
     given = {name: value for name, value in options.items() if value is not None}
     config = _checked(defaults | given, "fine-tuning")
-    return config.model_copy(update={"start": _start(config.start, Path())})
+    return _as_started(config.model_copy(update={"start": _start(config.start, Path())}))
 
 
 def _checked(raw: object, where: str) -> TrainingConfig:
@@ -195,15 +215,23 @@ def _checked(raw: object, where: str) -> TrainingConfig:
         raise ConfigError(message, path=where) from error
 
 
+def _as_started(config: TrainingConfig) -> TrainingConfig:
+    """Look for nuclei as the checkpoint to start from does, where nothing else is said."""
+    if config.nuclei_mpp is not None or config.start == IMAGENET:
+        return config
+    shape = json.loads((Path(config.start) / _SHAPE).read_text(encoding="utf-8"))
+    return config.model_copy(update={"nuclei_mpp": shape.get("nuclei_mpp")})
+
+
 def _start(start: str, folder: Path) -> str:
     """Resolve what to start from: "imagenet", or a checkpoint directory."""
     if start == IMAGENET:
         return start
     shipped = Path(str(files("pathexplain.segmentor") / "weights"))
     for place in (folder / start, shipped / start):
-        if (place / "config.json").is_file():
+        if (place / _SHAPE).is_file():
             return str(place)
-    names = sorted(place.name for place in shipped.iterdir() if (place / "config.json").is_file())
+    names = sorted(place.name for place in shipped.iterdir() if (place / _SHAPE).is_file())
     message = (
         f"start: {start!r} is no checkpoint directory (it has no config.json); give one, "
         f"{IMAGENET!r}, or weights that ship: {', '.join(names)}"

@@ -24,7 +24,7 @@ from pathexplain.segmentor.datasets.table_fields import (
     read_table_field,
     read_table_images,
 )
-from pathexplain.vocabulary import Term, canonical_text
+from pathexplain.vocabulary import OBJECTS, Term, canonical_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -121,9 +121,8 @@ def read_training_data(settings: TrainingConfig) -> TrainingData:
         (validation, N_HELD_OUT_PHANTOMS, "validation"),
     ):
         if settings.n_phantoms:
-            fields[_PHANTOM] = phantom_fields(
-                n_fields, seed=settings.seed, mpp=settings.mpp, split=split
-            )
+            mpp = settings.mpp_for(("nuclei", "tissue"))
+            fields[_PHANTOM] = phantom_fields(n_fields, seed=settings.seed, mpp=mpp, split=split)
             licences[_PHANTOM] = SOURCES[_PHANTOM].licence
     if not train:
         message = f"{settings.data}: no row of the split 'train' in the chosen sources"
@@ -167,7 +166,8 @@ def _of_split(
                 seed=settings.seed,
             )
         else:
-            fields[source] = [read_field(record, mpp=settings.mpp) for record in members]
+            mpp = settings.mpp_for(OBJECTS[name].structure for name in SOURCES[source].mask_values)
+            fields[source] = [read_field(record, mpp=mpp) for record in members]
     return fields
 
 
@@ -193,5 +193,6 @@ def _of_table(
     fields: dict[str, list[Field]] = {}
     for image in sorted(images, key=lambda image: image.source):
         if image.split == split:
-            fields.setdefault(image.source, []).append(read_table_field(image, mpp=settings.mpp))
+            mpp = settings.mpp_for(row.structure for row in image.rows)
+            fields.setdefault(image.source, []).append(read_table_field(image, mpp=mpp))
     return fields

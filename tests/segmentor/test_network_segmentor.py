@@ -15,7 +15,7 @@ from pathexplain.segmentor import network_segmentor
 from pathexplain.segmentor.backends import load_segmentor
 from pathexplain.segmentor.checkpoint import read_checkpoint, write_checkpoint
 from pathexplain.segmentor.network import EncodedText
-from pathexplain.segmentor.network_segmentor import NetworkSegmentor, hann_weights, tile_starts
+from pathexplain.segmentor.network_segmentor import NetworkSegmentor, hann_weights, tile_spans
 from pathexplain.segmentor.text import tokenize
 
 
@@ -67,11 +67,12 @@ def test_tiles_cover_every_pixel_with_overlap(monkeypatch):
     monkeypatch.setattr(network_segmentor, "TILE_PX", 64)
     monkeypatch.setattr(network_segmentor, "OVERLAP_PX", 16)
     for length in range(1, 400):
-        starts = tile_starts(length)
-        assert starts[0] == 0
-        assert starts[-1] + 64 >= length
-        assert all(b - a <= 48 for a, b in pairwise(starts))
-        assert starts[-1] == max(0, length - 64)
+        spans = tile_spans(length)
+        assert spans[0][0] == 0
+        assert spans[-1][1] == length
+        assert len({end - start for start, end in spans}) == 1
+        assert spans[0][1] <= 64
+        assert all(end - start >= 16 for (start, _), (_, end) in pairwise(reversed(spans)))
 
 
 def test_blending_a_constant_gives_the_constant(segmentor, monkeypatch):
@@ -107,6 +108,26 @@ def normalized(tmp_path, tiny_model, tokenizer):
     return write_checkpoint(tmp_path / "normalized", model, tokenizer)
 
 
+def test_nuclei_and_tissue_are_looked_at_each_at_its_own_resolution(normalized, monkeypatch):
+    """Together as alone; nuclei as by a segmentor that looks at everything so closely."""
+    segmentor = NetworkSegmentor.load(str(normalized), device="cpu")
+    image = np.random.default_rng(5).integers(0, 256, (96, 80, 3), np.uint8)
+    both = ["nucleus", "tumor", "lymphocyte"]
+    far = segmentor.segment(image, both, mpp=0.5)
+    monkeypatch.setattr(segmentor, "nuclei_mpp", 0.25)
+    mixed = segmentor.segment(image, both, mpp=0.5)
+    monkeypatch.setattr(segmentor, "mpp", 0.25)
+    near = segmentor.segment(image, both, mpp=0.5)
+    for index, whole in ((0, near), (1, far), (2, near)):
+        np.testing.assert_allclose(
+            mixed.probabilities[index], whole.probabilities[index], atol=1e-5
+        )
+        assert mixed.presence[index] == pytest.approx(whole.presence[index], abs=1e-5)
+    np.testing.assert_allclose(mixed.interiors[2], near.interiors[2], atol=1e-5)
+    assert mixed.interiors[0] is mixed.interiors[2]
+    assert np.abs(near.probabilities - far.probabilities).max() > 1e-3
+
+
 @torch.inference_mode()
 def plain_maps(folder, image, phrases):
     """All planes at full size, blended in float32, nothing folded: slow and simple."""
@@ -115,10 +136,9 @@ def plain_maps(folder, image, phrases):
     text = EncodedText(text.states[None], text.mask[None], text.sentence[None])
     height, width = image.shape[:2]
     total, weight = torch.zeros(len(phrases), height, width), torch.zeros(height, width)
-    side = network_segmentor.TILE_PX
-    for y in tile_starts(height):
-        for x in tile_starts(width):
-            tile = image[y : y + side, x : x + side]
+    for y, bottom in tile_spans(height):
+        for x, right in tile_spans(width):
+            tile = image[y:bottom, x:right]
             h, w = tile.shape[:2]
             padded = np.pad(tile, ((0, -h % 32), (0, -w % 32), (0, 0)), mode="symmetric")
             pixels = torch.from_numpy(padded / 127.5 - 1).float().permute(2, 0, 1)[None]

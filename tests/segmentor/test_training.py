@@ -108,6 +108,30 @@ def test_crops_keep_image_and_mask_together(manifest):
     assert all(agree)
 
 
+def test_wide_crops_of_closely_read_fields_show_as_much_tissue_as_of_others(manifest):
+    """The mean area of a nucleus in px falls with the square of the resolution."""
+    records = read_manifest(manifest)
+    areas = {}
+    for mpp, wide_mpp in ((0.25, None), (0.25, 0.5), (0.5, 0.5)):
+        fields = {"tnbc": [read_field(record, mpp=mpp) for record in records]}
+        shares = [
+            draw_batch(
+                fields, ["x"], seed=1, step=step, batch_size=2, crop_px=64, n_prompts=1,
+                is_wide=True, wide_mpp=wide_mpp,
+            ).targets.float().mean().item()
+            for step in range(12)
+        ]  # fmt: skip
+        areas[mpp, wide_mpp] = np.mean(shares)
+    assert areas[0.25, 0.5] == pytest.approx(areas[0.5, 0.5], rel=0.25)
+
+
+def test_nuclei_are_read_more_closely_than_tissue():
+    config = TrainingConfig(version=1, data="a", out="b", nuclei_mpp=0.25)
+    assert config.mpp_for(["tissue"]) == 0.5
+    assert config.mpp_for(["nuclei", "tissue"]) == config.mpp_for(["cell"]) == 0.25
+    assert TrainingConfig(version=1, data="a", out="b").mpp_for(["nuclei"]) == 0.5
+
+
 def test_absent_prompts_have_empty_targets(manifest):
     fields = {"tnbc": [read_field(record, mpp=0.5) for record in read_manifest(manifest)]}
     batch = draw_batch(fields, ["x"], seed=0, step=0, batch_size=4, crop_px=64, n_prompts=4)

@@ -16,12 +16,13 @@ from pathexplain.segmentor.datasets.reading import Field, Record, interior_depth
 __all__ = ["phantom_fields"]
 
 _SEED = 7_700_000
+_SIDE_UM = 192
 _ELSEWHERE = ("glomerulus", "metastasis", "neutrophil", "macrophage", "adipose", "necrosis")
 _NUCLEI = ("epithelial", "lymphocyte", "fibroblast")
 
 
 def phantom_fields(n_fields: int, *, seed: int, mpp: float, split: str = "train") -> list[Field]:
-    """Make `n_fields` fields of 384 × 384 px with targets for nuclei, their types, and glands.
+    """Make `n_fields` fields of 192 × 192 µm with targets for nuclei, their types, and glands.
 
     Examples
     --------
@@ -30,10 +31,14 @@ def phantom_fields(n_fields: int, *, seed: int, mpp: float, split: str = "train"
     ['epithelial', 'fibroblast', 'gland', 'lymphocyte', 'nucleus']
     """
     rng = np.random.default_rng([seed, _SEED, split == "train"])
+    side_px = round(_SIDE_UM / mpp)
     return [
         _field(
             tissue(
-                _look(rng), seed=_SEED + int(rng.integers(1 << 20)), shape_px=(384, 384), mpp=mpp
+                _look(rng),
+                seed=_SEED + int(rng.integers(1 << 20)),
+                shape_px=(side_px, side_px),
+                mpp=mpp,
             ),
             split=split,
         )
