@@ -26,20 +26,19 @@ from pathexplain.segmentor.planes import ChosenPlanes, DeferredPlanes, full_size
 from pathexplain.segmentor.presence import PresenceCalibration, mask_evidence
 from pathexplain.segmentor.segmentation import Segmentation
 from pathexplain.segmentor.text import tokenize
+from pathexplain.segmentor.windows import STRIDE_PX, hann_weights, tile_windows
 from pathexplain.vocabulary import NUCLEAR, canonical_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
     from tokenizers import Tokenizer
 
-__all__ = ["NetworkSegmentor", "hann_weights", "tile_spans"]
+__all__ = ["NetworkSegmentor"]
 
-TILE_PX, OVERLAP_PX, STRIDE_PX = 1024, 128, 32
 NEAR_SIMILARITY = 0.6
-HANN_FLOOR = 0.02
 _LOG = logging.getLogger("pathexplain")
 
 
@@ -201,6 +200,31 @@ class NetworkSegmentor:
         """Within it, so many windows may be segmented at once, each on its share of the cores."""
         return lanes(self._device)
 
+    @torch.inference_mode()
+    def presence_parts(
+        self, image: NDArray[np.uint8], prompts: Sequence[Prompt], *, mpp: float
+    ) -> NDArray[np.float64]:
+        """Score and mask evidence that presence is made of, of an image that fits one tile.
+
+        Parameters
+        ----------
+        image : (H, W, 3) uint8 RGB
+        prompts : sequence of Prompt
+        mpp : float
+
+        Returns
+        -------
+        (P, 2) float64
+            Logits; what `presence.PresenceCalibration` weighs.
+        """
+        text = self._encode_once(tuple(self._wording(prompt) for prompt in prompts))
+        found = np.empty((len(prompts), 2))
+        for network_mpp, members in self._looks(prompts):
+            batch = _some(text, members).shared(1)
+            _, _, parts = self._decode(_resize(image, mpp / network_mpp), batch)
+            found[members] = parts.T.numpy()
+        return found
+
     def _looks(self, prompts: Sequence[Prompt]) -> list[tuple[float, list[int]]]:
         """Resolutions to look at an image at, each with the prompts that it is for."""
         looks: dict[float, list[int]] = {}
@@ -235,11 +259,12 @@ class NetworkSegmentor:
         self, image: NDArray[np.uint8], text: EncodedText, shape: tuple[int, ...]
     ) -> tuple[NDArray[np.float32] | DeferredPlanes, NDArray[np.float32]]:
         """(P + 2, H, W) probabilities and interiors of a rescaled image, and presence (P,)."""
-        batch = EncodedText(text.states[None], text.mask[None], text.sentence[None])
+        batch = text.shared(1)
         height, width = image.shape[:2]
-        windows = list(_windows(height, width))
+        windows = list(tile_windows(height, width))
         if len(windows) == 1:
-            logits, padded, presence = self._decode(image, batch)
+            logits, padded, parts = self._decode(image, batch)
+            presence = self._calibration(parts[0], parts[1])
             planes = tuple(plane.cpu() for plane in logits)
             return DeferredPlanes(planes, padded, (height, width), shape), presence.numpy()
         n_prompts = len(text.sentence)
@@ -255,13 +280,14 @@ class NetworkSegmentor:
 
     def _predict_tile(self, tile: NDArray[np.uint8], text: EncodedText) -> tuple[Tensor, Tensor]:
         """One pass: (P + 2, h, w) maps in [0, 1], and presence (P,)."""
-        logits, padded, presence = self._decode(tile, text)
-        return full_size(logits, padded=padded, shape=(tile.shape[0], tile.shape[1])), presence
+        logits, padded, parts = self._decode(tile, text)
+        maps = full_size(logits, padded=padded, shape=(tile.shape[0], tile.shape[1]))
+        return maps, self._calibration(parts[0], parts[1])
 
     def _decode(
         self, tile: NDArray[np.uint8], text: EncodedText
     ) -> tuple[list[Tensor], tuple[int, int], Tensor]:
-        """P + 2 planes of logits, the padded size that they cover, and presence (P,)."""
+        """P + 2 planes of logits, the padded size that they cover, and what presence is made of."""
         height, width = tile.shape[:2]
         pad = ((0, -height % STRIDE_PX), (0, -width % STRIDE_PX), (0, 0))
         padded = np.pad(tile, pad, mode="symmetric")
@@ -271,8 +297,8 @@ class NetworkSegmentor:
             encoded = self._model.encode_image(pixels)
             output = self._model.decode(encoded, text)
         logits = [*output.masks[0], *encoded.interiors[0]]
-        presence = self._calibration(output.presence[0].float(), mask_evidence(output.masks[0]))
-        return logits, (padded.shape[0], padded.shape[1]), presence.cpu()
+        parts = torch.stack([output.presence[0].float(), mask_evidence(output.masks[0])])
+        return logits, (padded.shape[0], padded.shape[1]), parts.cpu()
 
 
 def _some(text: EncodedText, members: list[int]) -> EncodedText:
@@ -304,44 +330,3 @@ def _resize(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
         return image
     resized = Image.fromarray(image).resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
     return np.asarray(resized)
-
-
-def tile_spans(length: int) -> list[tuple[int, int]]:
-    """Start and end of tiles along one side: alike, at most `TILE_PX`, evenly spread.
-
-    They overlap by `OVERLAP_PX` or a little more.
-
-    Examples
-    --------
-    >>> tile_spans(900), tile_spans(2000)
-    ([(0, 900)], [(0, 768), (616, 1384), (1232, 2000)])
-    """
-    if length <= TILE_PX:
-        return [(0, length)]
-    n_tiles = -(-(length - OVERLAP_PX) // (TILE_PX - OVERLAP_PX))
-    side = -(-(length + (n_tiles - 1) * OVERLAP_PX) // n_tiles)
-    side += -side % STRIDE_PX
-    starts = [round(i * (length - side) / (n_tiles - 1)) for i in range(n_tiles)]
-    return [(start, start + side) for start in starts]
-
-
-def _windows(height: int, width: int) -> Iterator[tuple[slice, slice]]:
-    """Windows that cover an image."""
-    for top, bottom in tile_spans(height):
-        for left, right in tile_spans(width):
-            yield slice(top, bottom), slice(left, right)
-
-
-def hann_weights(height: int, width: int) -> Tensor:
-    """(H, W) weights of a tile in the blend: 1 in the middle, falling to a small floor.
-
-    Examples
-    --------
-    >>> weights = hann_weights(64, 64)
-    >>> bool(weights.max() > 0.99), bool(weights.min() > 0)
-    (True, True)
-    """
-    rows, columns = (
-        torch.hann_window(n, periodic=False).clamp_min(HANN_FLOOR) for n in (height, width)
-    )
-    return rows[:, None] * columns[None, :]

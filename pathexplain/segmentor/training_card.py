@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from pathexplain.errors import PathExplainError
+from pathexplain.segmentor.checkpoint import CONFIG
+from pathexplain.segmentor.network_segmentor import NetworkSegmentor
+from pathexplain.segmentor.presence_fitting import fit_presence, presence_pairs
+from pathexplain.serialization import write_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["describe_checkpoint"]
 
+# What the file `config.json` calls them.
+_PRESENCE = "presence_calibration"
 _LOG = logging.getLogger("pathexplain")
 
 
@@ -29,6 +37,7 @@ def describe_checkpoint(settings: TrainingConfig, data: TrainingData) -> Path | 
 
     split = "validation" if data.validation else "train"
     try:
+        _weigh_presence(settings.out, data)
         figures = evaluate(
             str(settings.out),
             data=settings.data,
@@ -40,3 +49,12 @@ def describe_checkpoint(settings: TrainingConfig, data: TrainingData) -> Path | 
     except PathExplainError as error:
         _LOG.warning("no model card for %s: %s", settings.out, error)
         return None
+
+
+def _weigh_presence(folder: Path, data: TrainingData) -> None:
+    """Fit the weights of presence on the validation images, where these are enough."""
+    segmentor = NetworkSegmentor.load(str(folder))
+    fitted = fit_presence(*presence_pairs(segmentor, data.validation))
+    if fitted is not None:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        write_json(folder / CONFIG, config | {_PRESENCE: asdict(fitted)})

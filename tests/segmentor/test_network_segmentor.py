@@ -11,12 +11,13 @@ from torch import nn
 from torch.nn import functional
 
 from pathexplain.errors import ConfigError
-from pathexplain.segmentor import network_segmentor
+from pathexplain.segmentor import network_segmentor, windows
 from pathexplain.segmentor.backends import load_segmentor
 from pathexplain.segmentor.checkpoint import read_checkpoint, write_checkpoint
 from pathexplain.segmentor.network import EncodedText
-from pathexplain.segmentor.network_segmentor import NetworkSegmentor, hann_weights, tile_spans
+from pathexplain.segmentor.network_segmentor import NetworkSegmentor
 from pathexplain.segmentor.text import tokenize
+from pathexplain.segmentor.windows import hann_weights, tile_spans
 
 
 @pytest.fixture
@@ -64,8 +65,8 @@ def test_windows_at_once_give_the_numbers_of_one_after_another(segmentor, monkey
 
 
 def test_tiles_cover_every_pixel_with_overlap(monkeypatch):
-    monkeypatch.setattr(network_segmentor, "TILE_PX", 64)
-    monkeypatch.setattr(network_segmentor, "OVERLAP_PX", 16)
+    monkeypatch.setattr(windows, "TILE_PX", 64)
+    monkeypatch.setattr(windows, "OVERLAP_PX", 16)
     for length in range(1, 400):
         spans = tile_spans(length)
         assert spans[0][0] == 0
@@ -80,8 +81,8 @@ def test_blending_a_constant_gives_the_constant(segmentor, monkeypatch):
         n_planes = text.sentence.shape[1] + 2
         return torch.full((n_planes, *tile.shape[:2]), 0.7), torch.tensor([0.9])
 
-    monkeypatch.setattr(network_segmentor, "TILE_PX", 64)
-    monkeypatch.setattr(network_segmentor, "OVERLAP_PX", 16)
+    monkeypatch.setattr(windows, "TILE_PX", 64)
+    monkeypatch.setattr(windows, "OVERLAP_PX", 16)
     monkeypatch.setattr(segmentor, "_predict_tile", constant)
     image = np.zeros((150, 130, 3), np.uint8)
     result = segmentor.segment(image, "tumor", mpp=0.5)
@@ -152,8 +153,8 @@ def plain_maps(folder, image, phrases):
 @pytest.fixture(params=[1024, 64], ids=["whole", "tiled"])
 def fast_and_plain(request, normalized, monkeypatch):
     """Maps of one image from the segmentor, and the slow and simple way, at a precision."""
-    monkeypatch.setattr(network_segmentor, "TILE_PX", request.param)
-    monkeypatch.setattr(network_segmentor, "OVERLAP_PX", 16)
+    monkeypatch.setattr(windows, "TILE_PX", request.param)
+    monkeypatch.setattr(windows, "OVERLAP_PX", 16)
     image = np.random.default_rng(3).integers(0, 256, (90, 130, 3), np.uint8)
     phrases = ["bicycle", "red car", "tree"]
 
