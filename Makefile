@@ -44,11 +44,12 @@ imports: $(VENV)/dev ## the layers of docs/design.md
 pytest: $(VENV)/dev ## tests, doctests and README blocks
 	$(THREADS) $(BIN)/pytest -n $(JOBS) --dist loadfile ./tests --pyargs pathexplain
 
-train-compact: $(VENV)/dev ## train the compact segmentor anew (hours; needs the data that training/*.yaml name)
+train-compact: $(VENV)/dev ## train the weights that ship anew (hours; needs the data that training/*.yaml name)
 	$(BIN)/pip install -q -c constraints.txt ".[train]"
 	$(BIN)/pathexplain train training/first-stage.yaml
 	$(BIN)/pathexplain train training/second-stage.yaml
 	$(BIN)/pathexplain train training/compact.yaml
+	$(BIN)/pathexplain train training/compact-open.yaml
 
 # Run where the repository is not on the path, so that they use the installed package, like a reader.
 notebooks: $(VENV)/dev ## run every analysis of analyses/, pictures to build/notebooks (minutes)

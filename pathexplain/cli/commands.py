@@ -114,7 +114,7 @@ def demo(
     patients
         Number of synthetic patients.
     segmentor
-        "compact", "stain" or a checkpoint folder. Default: the weights that ship.
+        "compact", "compact-open", "stain" or a checkpoint folder. Default: the weights that ship.
     seed
         Seed of the phantom cohort.
     """
@@ -142,7 +142,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     Parameters
     ----------
     segmentor
-        "compact", "stain" or a checkpoint folder.
+        "compact", "compact-open", "stain" or a checkpoint folder.
     data
         CSV that lists images and masks, as for training.
     split

@@ -37,7 +37,7 @@ class LabeledSlides:
     target
         Column of it with the true classes.
     segmentor
-        "compact", "stain", "masks:FOLDER" or a checkpoint folder.
+        "compact", "compact-open", "stain", "masks:FOLDER" or a checkpoint folder.
     classes
         Classes in their order, with commas: of the classifier's logits where it does not say; of
         two, contributions are to the last. Default: sorted.

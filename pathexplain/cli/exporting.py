@@ -18,7 +18,7 @@ def export(segmentor: str = "compact", /, *, out: Path) -> None:
     Parameters
     ----------
     segmentor
-        "compact" or a checkpoint folder.
+        "compact", "compact-open" or a checkpoint folder.
     out
         File of the image graph, NAME.onnx; the others go beside it.
     """

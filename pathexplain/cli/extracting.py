@@ -48,8 +48,8 @@ def extract(  # noqa: PLR0913 - one parameter an option
     out
         Run folder. Default: the prompts file's, else ./pathexplain-run.
     segmentor
-        "compact", "stain", "masks:FOLDER", "clipseg", "sam3", a checkpoint folder, a hub id or a
-        plug-in's name. Default: the prompts file's, else compact.
+        "compact", "compact-open", "stain", "masks:FOLDER", "clipseg", "sam3", a checkpoint folder,
+        a hub id or a plug-in's name. Default: the prompts file's, else compact.
     mpp
         Resolution of the slides, um per pixel, for files that do not say it.
     device

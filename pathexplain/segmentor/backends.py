@@ -169,6 +169,7 @@ def _checkpoint(name: str, device: str) -> Segmentor:
 SEGMENTORS: dict[str, Callable[[str, str], Segmentor]] = {
     "clipseg": _clipseg,
     "compact": _checkpoint,
+    "compact-open": _checkpoint,
     "masks": _masks,
     "sam3": _sam3,
     "stain": _stain,
@@ -181,7 +182,8 @@ def load_segmentor(name: str | Path = "compact", *, device: str = "auto") -> Seg
     Parameters
     ----------
     name : str or Path
-        "compact" (ships with the package), "stain" (colour deconvolution, no weights),
+        "compact" and "compact-open" (ship with the package, the second for any use), "stain"
+        (colour deconvolution, no weights),
         "masks:FOLDER" (masks that other tools made), "clipseg" or "sam3" (networks of everyday
         pictures, for comparison; with ":FOLDER" for weights that are not in the hub's cache), a
         name from the entry-point group ``pathexplain.segmentors``, which may take more after a

@@ -88,7 +88,11 @@ def named(tmp_path, image, save_tiny, tiny_checkpoint, plugin, hub):
         if kind == "hub id":
             hub("lab/model", tiny_checkpoint)
             return "lab/model"
-        return kind if kind in {"compact", "stain", "toy"} else f"{kind}:{save_tiny(kind)}"
+        return (
+            kind
+            if kind in {"compact", "compact-open", "stain", "toy"}
+            else f"{kind}:{save_tiny(kind)}"
+        )
 
     return name_of
 
@@ -154,7 +158,9 @@ def test_small_objects_and_absent_prompts_are_left_out(image):
 def test_a_plug_in_is_found_by_its_entry_point(plugin):
     assert load_segmentor("toy", device="cpu").asked == ("toy", "cpu")
     assert load_segmentor("toy:fast").asked == ("toy:fast", "auto")
-    with pytest.raises(ConfigError, match="not one of clipseg, compact, masks, sam3, stain, toy"):
+    with pytest.raises(
+        ConfigError, match="not one of clipseg, compact, compact-open, masks, sam3, stain, toy"
+    ):
         load_segmentor("other")
 
 

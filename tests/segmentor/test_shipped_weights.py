@@ -11,9 +11,10 @@ from skimage.data import immunohistochemistry
 from pathexplain.phantom import cohort
 from pathexplain.segmentor import load_segmentor
 from pathexplain.segmentor.datasets.reading import read_field, read_manifest
+from pathexplain.segmentor.datasets.sources import SOURCES
 from pathexplain.segmentor.metrics import aggregated_jaccard, dice
 
-FOLDER = Path(str(files("pathexplain.segmentor") / "weights" / "compact"))
+WEIGHTS = Path(str(files("pathexplain.segmentor") / "weights"))
 MANIFEST = Path(__file__).parents[2] / "../shared/data/manifest.csv"
 
 
@@ -27,17 +28,31 @@ def stain():
     return load_segmentor("stain")
 
 
-def test_the_card_names_every_source_and_its_terms(compact):
-    card = (FOLDER / "README.md").read_text()
-    config = json.loads((FOLDER / "config.json").read_text())
-    assert "CC BY-NC-SA 4.0" in compact.licence
-    assert compact.licence in card
-    assert config["weights_sha256"] == compact.weights_sha256
-    assert compact.weights_sha256 in card
+@pytest.mark.parametrize(
+    ("name", "licence"), [("compact", "CC BY-NC-SA 4.0"), ("compact-open", "Apache-2.0")]
+)
+def test_the_card_names_every_source_and_its_terms(name, licence):
+    card = (WEIGHTS / name / "README.md").read_text()
+    config = json.loads((WEIGHTS / name / "config.json").read_text())
+    loaded = load_segmentor(name, device="cpu")
+    assert loaded.name == name
+    assert licence in loaded.licence
+    assert loaded.licence in card
+    assert config["weights_sha256"] == loaded.weights_sha256
+    assert loaded.weights_sha256 in card
     for record in config["classes"].values():
         for source in record["sources"]:
             assert f"| {source} |" in card
-    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 40e6
+
+
+def test_open_weights_were_taught_by_open_sources_alone():
+    taught = load_segmentor("compact-open", device="cpu").sources
+    assert len(taught) > 5
+    assert all(SOURCES[source].is_open for source in taught)
+
+
+def test_both_weights_together_are_small_enough_to_ship():
+    assert sum(path.stat().st_size for path in WEIGHTS.rglob("*") if path.is_file()) < 45e6
 
 
 def test_phantoms_of_unseen_seeds_beat_the_baseline(compact, stain):
