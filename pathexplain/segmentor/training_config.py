@@ -90,7 +90,7 @@ class TrainingConfig(BaseModel):
     text_from: str | None = None
     freeze: Literal["none", "encoder"] = "none"
     has_region_path: bool = True
-    source_weights: Annotated[dict[str, tuple[float, float]], Field(strict=False)] = {}
+    source_weights: dict[str, Annotated[tuple[float, float], Field(strict=False)]] = {}
     steps: Annotated[int, Field(ge=1)] = 4000
     stop_after: Annotated[int, Field(ge=1)] | None = None
     patience: Annotated[int, Field(ge=1)] | None = None

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from accelerate.state import AcceleratorState
 
 from pathexplain.errors import ConfigError
@@ -23,6 +25,8 @@ from pathexplain.segmentor.starting import start_model
 from pathexplain.segmentor.text import tokenize
 from pathexplain.segmentor.training_config import TrainingConfig, read_training_config
 from pathexplain.segmentor.training_data import read_training_data
+
+RECIPES = Path(__file__).parents[2] / "training"
 
 
 def configure(manifest: Path, start: Path, out: str, **changes) -> TrainingConfig:
@@ -123,6 +127,17 @@ def test_wide_crops_of_closely_read_fields_show_as_much_tissue_as_of_others(mani
         ]  # fmt: skip
         areas[mpp, wide_mpp] = np.mean(shares)
     assert areas[0.25, 0.5] == pytest.approx(areas[0.5, 0.5], rel=0.25)
+
+
+@pytest.mark.parametrize("file", sorted(RECIPES.glob("*.yaml")), ids=lambda file: file.stem)
+def test_recipes_of_the_shipped_weights_can_be_read(file, tmp_path, tiny_checkpoint):
+    """Each starts from published encoders or from what another recipe writes."""
+    for stage in RECIPES.glob("*.yaml"):
+        out = yaml.safe_load(stage.read_text())["out"]
+        shutil.copytree(tiny_checkpoint, tmp_path / out, dirs_exist_ok=True)
+    config = read_training_config(shutil.copy(file, tmp_path))
+    assert config.steps > 0
+    assert config.out.parent == tmp_path
 
 
 def test_nuclei_are_read_more_closely_than_tissue():
