@@ -29,19 +29,19 @@ SAME, ONE_PERCENT = 0.5, 0.01
 def run() -> dict[str, Any]:
     """Compare the ways of cutting the field, prompt by prompt."""
     from pathexplain.phantom import tissue
-    from pathexplain.segmentor import network_segmentor
+    from pathexplain.segmentor import windows
     from pathexplain.segmentor.backends import load_segmentor
 
     image = tissue(seed=0, shape_px=(SIDE_PX, SIDE_PX), mpp=MPP).image
     model = load_segmentor("compact", device="cpu")
     by = CORE_PX // 2
     moved = np.pad(image, ((by, 0), (by, 0), (0, 0)), mode="reflect")
-    limit, network_segmentor.TILE_PX = network_segmentor.TILE_PX, 4 * SIDE_PX
+    limit, windows.TILE_PX = windows.TILE_PX, 4 * SIDE_PX
     try:
         one = _extract(image, model, SIDE_PX, 0)
         wide = _extract(image, model, CORE_PX, WIDE_HALO_PX)
     finally:
-        network_segmentor.TILE_PX = limit
+        windows.TILE_PX = limit
     tiled = _extract(image, model, CORE_PX, HALO_PX)
     under_moved = _extract(moved, model, CORE_PX, HALO_PX)
     shifted = {name: labels[by:, by:] for name, labels in under_moved.items()}

@@ -174,13 +174,14 @@ class NetworkSegmentor:
         check_image(image, mpp)
         parsed = as_prompts(prompts)
         text = self._encode_once(tuple(self._wording(prompt) for prompt in parsed))
+        shape = (image.shape[0], image.shape[1])
         presence = np.zeros(len(parsed), np.float32)
         interiors: dict[int, NDArray[np.float32] | None] = {}
         looks: list[NDArray[np.float32] | DeferredPlanes] = []
         places: dict[int, tuple[int, int]] = {}
         for look, (network_mpp, members) in enumerate(self._looks(parsed)):
             resized = _resize(image, mpp / network_mpp)
-            maps, seen = self._predict(resized, _some(text, members), image.shape[:2])
+            maps, seen = self._predict(resized, _some(text, members), shape)
             presence[members] = seen
             places |= {member: (look, plane) for plane, member in enumerate(members)}
             interiors |= _interiors(maps, [parsed[member] for member in members], members)
@@ -256,7 +257,7 @@ class NetworkSegmentor:
 
     @torch.inference_mode()
     def _predict(
-        self, image: NDArray[np.uint8], text: EncodedText, shape: tuple[int, ...]
+        self, image: NDArray[np.uint8], text: EncodedText, shape: tuple[int, int]
     ) -> tuple[NDArray[np.float32] | DeferredPlanes, NDArray[np.float32]]:
         """(P + 2, H, W) probabilities and interiors of a rescaled image, and presence (P,)."""
         batch = text.shared(1)
