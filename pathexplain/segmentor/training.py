@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -20,7 +21,7 @@ from accelerate.utils import broadcast_object_list
 from torch import Tensor
 
 from pathexplain.errors import ConfigError
-from pathexplain.segmentor.checkpoint import CONFIG
+from pathexplain.segmentor.checkpoint import CONFIG, read_checkpoint
 from pathexplain.segmentor.devices import choose_device, computes_in_bfloat16
 from pathexplain.segmentor.interruption import interruptible
 from pathexplain.segmentor.losses import Losses, total_loss
@@ -46,8 +47,6 @@ from pathexplain.segmentor.training_state import (
 from pathexplain.segmentor.validation import mean_dice, validate
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tokenizers import Tokenizer
 
 __all__ = ["train"]
@@ -94,6 +93,7 @@ def train(config: str | Path | TrainingConfig, *, progress: Progress | None = No
         _loop(run, progress, is_interrupted)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
+        _blend(run)
         (settings.out / STATE).unlink(missing_ok=True)
         describe_checkpoint(settings, data)
     return settings.out
@@ -189,6 +189,23 @@ def _loop(run: _Run, progress: Progress | None, is_interrupted: Callable[[], boo
             raise KeyboardInterrupt
         if is_look and _is_enough(run):
             break
+
+
+def _blend(run: _Run) -> None:
+    """Keep the mean of the trained weights and those that the training started from."""
+    share = run.settings.blend
+    if share == 1:
+        return
+    before = read_checkpoint(Path(run.settings.start))[0].state_dict()
+    after = run.model.state_dict()
+    mean = {
+        name: torch.lerp(before[name].to(value), value, share)
+        if name in before and value.is_floating_point()
+        else value
+        for name, value in after.items()
+    }
+    run.model.load_state_dict(mean)
+    run.save_checkpoint()
 
 
 def _write_down(run: _Run, metrics: dict[str, float]) -> None:

@@ -64,6 +64,10 @@ class TrainingConfig(BaseModel):
     nuclei_mpp : float or None
         µm per pixel at which it looks for nuclei and cells. None is that of the checkpoint to start
         from, and `mpp` where there is none.
+    blend : float
+        Share of the trained weights in the mean of these and those of `start`, which is what is
+        kept: less than 1 keeps more of what the start knew (Wortsman 2022, Robust fine-tuning of
+        zero-shot models, arXiv 2109.01903). Needs a checkpoint to start from.
     stop_after : int or None
         Stop at this step of the schedule; a later stage starts from the checkpoint.
     patience : int or None
@@ -108,6 +112,7 @@ class TrainingConfig(BaseModel):
     overlays_every: Annotated[int, Field(ge=0)] | None = None
     mpp: Annotated[float, Field(gt=0)] = 0.5
     nuclei_mpp: Annotated[float, Field(gt=0)] | None = None
+    blend: Annotated[float, Field(gt=0, le=1)] = 1.0
     seed: int = 0
 
     def mpp_for(self, structures: Iterable[str]) -> float:
@@ -217,6 +222,12 @@ def _checked(raw: object, where: str) -> TrainingConfig:
 
 def _as_started(config: TrainingConfig) -> TrainingConfig:
     """Look for nuclei as the checkpoint to start from does, where nothing else is said."""
+    if config.blend < 1 and (config.start == IMAGENET or config.patience is not None):
+        message = (
+            f"blend: {config.blend:g} needs a checkpoint to start from, and no patience; "
+            f"start is {config.start!r}, patience {config.patience}"
+        )
+        raise ConfigError(message)
     if config.nuclei_mpp is not None or config.start == IMAGENET:
         return config
     shape = json.loads((Path(config.start) / _SHAPE).read_text(encoding="utf-8"))

@@ -179,6 +179,18 @@ def test_same_seed_same_weights_and_an_interrupted_run_resumes_exactly(
     start = weights(tiny_checkpoint)
     assert any(not torch.equal(tensor, start[name]) for name, tensor in expected.items())
     assert not (resumed / "state.pt").exists()
+    half = weights(training.train(configure(manifest, tiny_checkpoint, "half", blend=0.5)))
+    for name, tensor in expected.items():
+        if tensor.is_floating_point():
+            mean = (tensor + start[name]) / 2
+            torch.testing.assert_close(half[name], mean, rtol=2e-3, atol=1e-4, msg=name)
+
+
+def test_blending_needs_weights_to_blend_with(tmp_path):
+    path = tmp_path / "train.yaml"
+    path.write_text("version: 1\ndata: m.csv\nout: o\nblend: 0.5\n")
+    with pytest.raises(ConfigError, match=r"blend: 0\.5 needs a checkpoint"):
+        read_training_config(path)
 
 
 def test_one_batch_can_be_learned(manifest, tiny_checkpoint, monkeypatch):
