@@ -7,7 +7,6 @@ of (seed, step), so a run that was stopped resumes exactly. Not for the final fi
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,22 +17,19 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
-from torch import Tensor
 
 from pathexplain.errors import ConfigError
 from pathexplain.segmentor.checkpoint import CONFIG, read_checkpoint
 from pathexplain.segmentor.devices import choose_device, computes_in_bfloat16
 from pathexplain.segmentor.interruption import interruptible
-from pathexplain.segmentor.losses import Losses, total_loss
-from pathexplain.segmentor.network import EncodedText, PathExplainModel
 from pathexplain.segmentor.optimization import freeze, make_optimizer, set_learning_rate
 from pathexplain.segmentor.overlays import write_overlays
 from pathexplain.segmentor.sampling import Batch, draw_batch
 from pathexplain.segmentor.starting import everyday_words, start_model
-from pathexplain.segmentor.text import tokenize
 from pathexplain.segmentor.training_card import describe_checkpoint
 from pathexplain.segmentor.training_config import IMAGENET, TrainingConfig, read_training_config
 from pathexplain.segmentor.training_data import TrainingData, read_training_data
+from pathexplain.segmentor.training_pass import batch_losses, numbers
 from pathexplain.segmentor.training_state import (
     STATE,
     Reached,
@@ -48,6 +44,8 @@ from pathexplain.segmentor.validation import mean_dice, validate
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+
+    from pathexplain.segmentor.network import PathExplainModel
 
 __all__ = ["train"]
 
@@ -234,13 +232,13 @@ def _step(run: _Run, batch: Batch) -> dict[str, float]:
     run.model.text_encoder.eval()
     if settings.freeze == "encoder":
         run.model.encoder.eval()
-    losses = _losses(run, batch)
+    losses = batch_losses(run.prepared, run.model, run.tokenizer, batch, run.accelerator.device)
     run.optimizer.zero_grad(set_to_none=True)
     run.accelerator.backward(losses.total)
     run.accelerator.clip_grad_norm_(run.prepared.parameters(), 1.0)
     run.optimizer.step()
     run.reached = replace(run.reached, step=step + 1)
-    return _numbers(losses) | {"seconds": time.perf_counter() - started}
+    return numbers(losses) | {"seconds": time.perf_counter() - started}
 
 
 def _look(run: _Run) -> dict[str, float]:
@@ -335,39 +333,3 @@ def _batches(
             if step + 1 in steps:
                 made.append(pool.submit(make, step + 1))
             yield batch
-
-
-def _losses(run: _Run, batch: Batch) -> Losses:
-    """One forward pass."""
-    device = run.accelerator.device
-    text = encode_phrases(run.model, run.tokenizer, batch.phrases, device)
-    pixels = batch.pixels.to(device).contiguous(memory_format=torch.channels_last)
-    image, output = run.prepared(pixels, text)
-    return total_loss(
-        output.masks,
-        output.presence,
-        image.interiors,
-        targets=batch.targets.to(device),
-        seen=batch.presence.to(device),
-        depth=batch.interior.to(device),
-    )
-
-
-def encode_phrases(
-    model: PathExplainModel, tokenizer: Tokenizer, phrases: list[list[str]], device: torch.device
-) -> EncodedText:
-    """(B, K) phrases to (B, K, L, t); every distinct phrase is read once."""
-    distinct = sorted({phrase for row in phrases for phrase in row})
-    place = {phrase: index for index, phrase in enumerate(distinct)}
-    ids, mask = tokenize(tokenizer, distinct, length=model.config.text_length)
-    with torch.no_grad():
-        encoded = model.encode_text(ids.to(device), mask.to(device))
-    index: Tensor = torch.tensor([[place[phrase] for phrase in row] for row in phrases])
-    index = index.to(device)
-    return EncodedText(encoded.states[index], encoded.mask[index], encoded.sentence[index])
-
-
-def _numbers(losses: Losses) -> dict[str, float]:
-    """Loss parts as numbers."""
-    parts = {part.name: getattr(losses, part.name) for part in dataclasses.fields(losses)}
-    return {name: float(value.detach()) for name, value in parts.items()}
