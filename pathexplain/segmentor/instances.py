@@ -33,7 +33,7 @@ class Splitting:
     marker_level: float
 
 
-NUCLEI, TISSUE = Splitting(0.25, 0.5), Splitting(2.0, 0.8)
+NUCLEI, TISSUE = Splitting(0.5, 0.45), Splitting(2.0, 0.8)
 SPLITTING = {"nuclei": NUCLEI, "cell": NUCLEI, "tissue": TISSUE}
 
 
