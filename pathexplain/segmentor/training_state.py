@@ -97,8 +97,11 @@ def save_checkpoint(
     sources = sorted({name for row in model.config.classes.values() for name in row["sources"]})
     earlier = {k: v for stage in history for k, v in stage.get("sources", {}).items()}
     licences = {name: _licence(name, data.licences, earlier) for name in sources}
+    options = json.loads(settings.model_dump_json(exclude={"data", "out", "start"}))
+    if settings.text_from is not None:
+        options["text_from"] = Path(settings.text_from).name  # a card holds no folder of a machine
     made = collect(
-        options=json.loads(settings.model_dump_json(exclude={"data", "out", "start"})),
+        options=options,
         seed=settings.seed,
         inputs={"data": data.sha256},
     )
