@@ -21,6 +21,8 @@ from pathexplain.serialization import replacing, write_json
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from torch import Tensor
 from typing import Any, cast
 
 __all__ = ["read_checkpoint", "write_checkpoint"]
@@ -31,12 +33,9 @@ WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json
 
 
 def write_checkpoint(folder: Path, model: PathExplainModel, tokenizer: Tokenizer) -> Path:
-    """Write a checkpoint directory; weights as float16, so half the size."""
+    """Write a checkpoint directory; weights as float16, so half the size, where they fit in it."""
     folder.mkdir(parents=True, exist_ok=True)
-    state = {
-        name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
-        for name, tensor in model.state_dict().items()
-    }
+    state = {name: _stored(tensor).contiguous() for name, tensor in model.state_dict().items()}
     with replacing(folder / WEIGHTS) as temporary:
         save_file(state, temporary, metadata={"format": "pt"})
     with replacing(folder / TOKENIZER) as temporary:
@@ -44,6 +43,20 @@ def write_checkpoint(folder: Path, model: PathExplainModel, tokenizer: Tokenizer
     config = model.config.to_diff_dict() | {"weights_sha256": sha256_file(folder / WEIGHTS)}
     write_json(folder / CONFIG, config)
     return folder
+
+
+def _stored(tensor: Tensor) -> Tensor:
+    """Float16, unless that would make a finite number infinite: a variance may be that large.
+
+    Examples
+    --------
+    >>> _stored(torch.tensor([1.0])).dtype, _stored(torch.tensor([1.0, 1e5])).dtype
+    (torch.float16, torch.float32)
+    """
+    if not tensor.is_floating_point():
+        return tensor
+    half = tensor.half()
+    return half if bool((half.isfinite() == tensor.isfinite()).all()) else tensor.float()
 
 
 def read_checkpoint(folder: Path) -> tuple[PathExplainModel, Tokenizer]:

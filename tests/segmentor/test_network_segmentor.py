@@ -237,3 +237,12 @@ def test_unknown_names_and_devices_are_refused(tiny_checkpoint):
         load_segmentor("nope")
     with pytest.raises(ConfigError, match="device 'tpu'"):
         load_segmentor(tiny_checkpoint, device="tpu")
+
+
+def test_a_large_variance_survives_a_checkpoint(tmp_path, tiny_model, tokenizer):
+    """Float16 ends at 65,504; an infinite variance would silence its channel."""
+    model = deepcopy(tiny_model)
+    name = next(name for name in model.state_dict() if name.endswith("running_var"))
+    model.state_dict()[name].fill_(1e6)
+    again, _ = read_checkpoint(write_checkpoint(tmp_path / "large", model, tokenizer))
+    assert (again.state_dict()[name] == 1e6).all()
