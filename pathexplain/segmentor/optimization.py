@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathexplain.segmentor.network import PathExplainModel
     from pathexplain.segmentor.training_config import TrainingConfig
 
-__all__ = ["freeze", "make_optimizer", "set_learning_rate"]
+__all__ = ["freeze", "make_optimizer", "set_learning_rate", "set_modes"]
 
 WARMUP_STEPS, WARMUP_SHARE = 60, 0.1
 
@@ -21,6 +21,18 @@ def freeze(model: PathExplainModel, settings: TrainingConfig) -> None:
     model.text_encoder.requires_grad_(requires_grad=False)
     if settings.freeze == "encoder":
         model.encoder.requires_grad_(requires_grad=False)
+
+
+def set_modes(model: PathExplainModel, settings: TrainingConfig) -> None:
+    """Let everything learn but what stays as it is: text, and what the settings keep."""
+    model.train()
+    model.text_encoder.eval()
+    if settings.freeze == "encoder":
+        model.encoder.eval()
+    if settings.statistics == "kept":
+        for module in model.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.eval()
 
 
 def make_optimizer(model: PathExplainModel, settings: TrainingConfig) -> torch.optim.AdamW:

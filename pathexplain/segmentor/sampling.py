@@ -70,6 +70,7 @@ def draw_batch(  # noqa: PLR0913  one argument a choice
     n_prompts: int,
     is_wide: bool = False,
     wide_mpp: float | None = None,
+    close_share: float = 0.0,
     weights: Mapping[str, tuple[float, float]] | None = None,
 ) -> Batch:
     """Draw the batch of one step: sources by weight, then images, places and prompts.
@@ -83,6 +84,8 @@ def draw_batch(  # noqa: PLR0913  one argument a choice
         Draw sources by their `wide_weight`: those whose objects need a wide view.
     wide_mpp : float, optional
         µm per pixel of wide crops, before they are scaled at random; None is that of each field.
+    close_share : float
+        Share of wide crops that keep the µm per pixel of their field all the same.
     weights : mapping of source to (narrow, wide), optional
         In place of the weights in `datasets.sources`.
     """
@@ -93,7 +96,8 @@ def draw_batch(  # noqa: PLR0913  one argument a choice
     crops = []
     for name in rng.choice(names, size=batch_size, p=shares / shares.sum()):
         field = fields[name][int(rng.integers(len(fields[name])))]
-        zoom = field.mpp / wide_mpp if is_wide and wide_mpp else 1.0
+        is_close = close_share > 0 and _chance(rng, close_share)
+        zoom = field.mpp / wide_mpp if is_wide and wide_mpp and not is_close else 1.0
         crops.append(_crop(field, words, rng, crop_px, n_prompts, zoom=zoom))
     pixels, phrases, targets, presence, interior = zip(*crops, strict=True)
     return Batch(

@@ -22,7 +22,12 @@ from pathexplain.errors import ConfigError
 from pathexplain.segmentor.checkpoint import CONFIG, read_checkpoint
 from pathexplain.segmentor.devices import choose_device, computes_in_bfloat16
 from pathexplain.segmentor.interruption import interruptible
-from pathexplain.segmentor.optimization import freeze, make_optimizer, set_learning_rate
+from pathexplain.segmentor.optimization import (
+    freeze,
+    make_optimizer,
+    set_learning_rate,
+    set_modes,
+)
 from pathexplain.segmentor.overlays import write_overlays
 from pathexplain.segmentor.sampling import Batch, draw_batch
 from pathexplain.segmentor.starting import everyday_words, start_model
@@ -229,9 +234,7 @@ def _step(run: _Run, batch: Batch) -> dict[str, float]:
     torch.manual_seed(settings.seed + step)  # for encoders that drop paths
     set_learning_rate(run.optimizer, settings, step)
     run.prepared.train()
-    run.model.text_encoder.eval()
-    if settings.freeze == "encoder":
-        run.model.encoder.eval()
+    set_modes(run.model, settings)
     losses = batch_losses(run.prepared, run.model, run.tokenizer, batch, run.accelerator.device)
     run.optimizer.zero_grad(set_to_none=True)
     run.accelerator.backward(losses.total)
@@ -323,6 +326,7 @@ def _batches(
             n_prompts=settings.prompts_per_image,
             is_wide=is_wide,
             wide_mpp=settings.mpp,
+            close_share=settings.close_share,
             weights=settings.source_weights,
         )
 

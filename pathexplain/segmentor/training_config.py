@@ -48,6 +48,10 @@ class TrainingConfig(BaseModel):
         image, whatever its checkpoint was trained on.
     freeze : {"none", "encoder"}
         Leave the image encoder as it is: faster, and safer with few images.
+    statistics : {"batch", "kept"}
+        Which means and variances batch normalisation uses while it learns: those of the batch, or
+        those that it starts with, which then stay. Kept ones are what the trained network will use,
+        however few crops a batch has; a network that starts from "imagenet" needs those of batches.
     has_region_path : bool
         Whether the network has the coarse path of `network`, and standardised sentences; one that
         starts without gets both, without effect at first.
@@ -58,6 +62,8 @@ class TrainingConfig(BaseModel):
     wide_every : int
         Every so many steps, crops are twice as wide and the batch is a quarter, of the sources
         whose objects need the view; 0 for never.
+    close_share : float
+        Share of wide crops of nuclei that show them at `nuclei_mpp` instead of `mpp`.
     learning_rate, encoder_learning_rate, weight_decay : float
     mpp : float
         µm per pixel at which the network looks at tissue.
@@ -93,6 +99,7 @@ class TrainingConfig(BaseModel):
     start: str = IMAGENET
     text_from: str | None = None
     freeze: Literal["none", "encoder"] = "none"
+    statistics: Literal["batch", "kept"] = "batch"
     has_region_path: bool = True
     source_weights: dict[str, Annotated[tuple[float, float], Field(strict=False)]] = {}
     steps: Annotated[int, Field(ge=1)] = 4000
@@ -103,6 +110,7 @@ class TrainingConfig(BaseModel):
     crop_px: Annotated[int, Field(ge=64, multiple_of=32)] = 256
     prompts_per_image: Annotated[int, Field(ge=1)] = 4
     wide_every: Annotated[int, Field(ge=0)] = 2
+    close_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     encoder_learning_rate: Annotated[float, Field(gt=0)] = 5e-4
     weight_decay: Annotated[float, Field(ge=0)] = 0.02

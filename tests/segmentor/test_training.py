@@ -116,17 +116,18 @@ def test_wide_crops_of_closely_read_fields_show_as_much_tissue_as_of_others(mani
     """The mean area of a nucleus in px falls with the square of the resolution."""
     records = read_manifest(manifest)
     areas = {}
-    for mpp, wide_mpp in ((0.25, None), (0.25, 0.5), (0.5, 0.5)):
+    for mpp, wide_mpp, close in ((0.25, None, 0), (0.25, 0.5, 0), (0.5, 0.5, 0), (0.25, 0.5, 1)):
         fields = {"tnbc": [read_field(record, mpp=mpp) for record in records]}
         shares = [
             draw_batch(
-                fields, ["x"], seed=1, step=step, batch_size=2, crop_px=64, n_prompts=1,
-                is_wide=True, wide_mpp=wide_mpp,
-            ).targets.float().mean().item()
+                fields, ["x"], seed=1, step=step, batch_size=2, crop_px=64, n_prompts=2,
+                is_wide=True, wide_mpp=wide_mpp, close_share=close,
+            ).targets[:, 0].float().mean().item()
             for step in range(12)
         ]  # fmt: skip
-        areas[mpp, wide_mpp] = np.mean(shares)
-    assert areas[0.25, 0.5] == pytest.approx(areas[0.5, 0.5], rel=0.25)
+        areas[mpp, wide_mpp, close] = np.mean(shares)
+    assert areas[0.25, 0.5, 0] == pytest.approx(areas[0.5, 0.5, 0], rel=0.25)
+    assert areas[0.25, 0.5, 1] > 1.3 * areas[0.25, 0.5, 0]
 
 
 @pytest.mark.parametrize("file", sorted(RECIPES.glob("*.yaml")), ids=lambda file: file.stem)
