@@ -1,7 +1,8 @@
 """The model card: what a checkpoint was trained on, under which terms, and how good it is.
 
 Writes ``README.md`` beside the weights, with the figures as JSON. Figures come from `evaluation`,
-computed now or earlier; nothing is computed here. The tables stand in `card_tables`.
+computed now or earlier; nothing is computed here. Figures of the same weights on other images stay
+in the card, so that validation and test stand in one. The tables stand in `card_tables`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pathexplain.errors import ConfigError
-from pathexplain.segmentor.assessment.results import Evaluation, read_evaluation
+from pathexplain.segmentor.assessment.results import Evaluation, evaluation_from, read_evaluation
 from pathexplain.segmentor.card_tables import (
     class_table,
     detection_table,
@@ -24,11 +25,15 @@ from pathexplain.segmentor.card_tables import (
 from pathexplain.serialization import to_jsonable, write_json, write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    _Pair = tuple[Evaluation, Evaluation | None]
 
 __all__ = ["FAILURES", "model_card", "write_card"]
 
 FAILURES = "failures.jpg"
+_FIGURES = "evaluation.json"
+_ORDER = ("train", "validation", "test")
 _LIMITS = (
     "Intervals are 95 % percentile bootstrap intervals. They draw patients where the source says "
     "who they are and images where it does not; where a class has one patient there is no "
@@ -71,11 +76,39 @@ def write_card(
     figures, beside = _figures(evaluation), None if baseline is None else _figures(baseline)
     if pictures is not None and (Path(pictures) / FAILURES).is_file():
         shutil.copyfile(Path(pictures) / FAILURES, place / FAILURES)
-    both = {"evaluation": figures, "baseline": beside}
-    write_json(place / "evaluation.json", to_jsonable(both))
+    both = _kept(place / _FIGURES, figures.weights_sha256) | {figures.split: (figures, beside)}
+    both = {split: both[split] for split in sorted(both, key=_rank)}
+    named = {
+        split: {"evaluation": ours, "baseline": theirs} for split, (ours, theirs) in both.items()
+    }
+    write_json(place / _FIGURES, to_jsonable(named))
     shown = FAILURES if (place / FAILURES).is_file() else None
-    text = model_card(config, figures, baseline=beside, picture=shown)
+    text = model_card(config, tuple(both.values()), picture=shown)
     return write_text(place / "README.md", text)
+
+
+def _kept(path: Path, weights_sha256: str | None) -> dict[str, _Pair]:
+    """Figures of the same weights on other splits, with those of their baselines."""
+    if not path.is_file():
+        return {}
+    pairs: dict[str, _Pair] = {}
+    for split, pair in json.loads(path.read_text(encoding="utf-8")).items():
+        try:
+            ours, theirs = (
+                None if pair[name] is None else evaluation_from(pair[name])
+                for name in ("evaluation", "baseline")
+            )
+        except (TypeError, KeyError) as error:
+            message = f"{path}: no figures of a model card ({split}): {error}; delete it"
+            raise ConfigError(message, path=str(path)) from error
+        if ours is not None and ours.weights_sha256 == weights_sha256:
+            pairs[split] = ours, theirs
+    return pairs
+
+
+def _rank(split: str) -> tuple[int, str]:
+    """Place of a split in the card."""
+    return (_ORDER.index(split) if split in _ORDER else len(_ORDER)), split
 
 
 def _figures(given: Evaluation | str | Path) -> Evaluation:
@@ -84,11 +117,7 @@ def _figures(given: Evaluation | str | Path) -> Evaluation:
 
 
 def model_card(
-    config: Mapping[str, Any],
-    evaluation: Evaluation,
-    *,
-    baseline: Evaluation | None = None,
-    picture: str | None = None,
+    config: Mapping[str, Any], figures: Sequence[_Pair], *, picture: str | None = None
 ) -> str:
     """Markdown of a model card.
 
@@ -96,14 +125,24 @@ def model_card(
     ----------
     config : mapping
         Contents of ``config.json``, with its ``card``.
-    evaluation, baseline : Evaluation
-        Of this checkpoint and of the baseline, on the same images.
+    figures : sequence of (Evaluation, Evaluation or None)
+        Of this checkpoint and of the baseline, on the same images; one pair a split.
     picture : str, optional
-        Relative link to the picture of failures.
+        Relative link to the picture of failures in the last of them.
     """
-    split = f"{evaluation.n_images} {evaluation.split} images"
-    lines = [*_head(config), f"## Figures on {split}", "", _LIMITS, ""]
-    lines += _section("Masks, mean over images", class_table(evaluation, baseline))
+    lines = _head(config)
+    for evaluation, baseline in figures:
+        split = f"{evaluation.n_images} {evaluation.split} images"
+        lines += [f"## Figures on {split}", "", _LIMITS, "", *_tables(evaluation, baseline)]
+    if picture is not None:
+        about = "The worst image of each class; yellow is annotated, blue was found."
+        lines += _section("Failures", [about, "", f"![The worst image of each class]({picture})"])
+    return "\n".join(lines)
+
+
+def _tables(evaluation: Evaluation, baseline: Evaluation | None) -> list[str]:
+    """All that was measured on one split."""
+    lines = _section("Masks, mean over images", class_table(evaluation, baseline))
     lines += _section("Centres, matched within 6 µm", detection_table(evaluation))
     lines += _section("Whole tiles, by the tissue seen most of", tile_table(evaluation))
     lines += _section("Presence", presence_lines(evaluation))
@@ -113,13 +152,10 @@ def model_card(
     lines += _section(
         "Wordings, Dice as a ratio to that of the canonical prompt", wording_table(evaluation)
     )
-    if picture is not None:
-        about = "The worst image of each class; yellow is annotated, blue was found."
-        lines += _section("Failures", [about, "", f"![The worst image of each class]({picture})"])
     if evaluation.skipped:
         names = "; ".join(f"{skipped.image} ({skipped.reason})" for skipped in evaluation.skipped)
         lines += _section("Images that could not be measured", [names])
-    return "\n".join(lines)
+    return lines
 
 
 def _head(config: Mapping[str, Any]) -> list[str]:

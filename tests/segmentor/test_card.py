@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -46,7 +47,26 @@ def test_a_card_from_figures_that_were_computed_earlier(manifest, checkpoint, tm
     assert "Whole tiles" not in text
     assert "nan" not in text
     written = json.loads((checkpoint / "evaluation.json").read_text())
-    assert written["evaluation"] == json.loads(place.read_text())
+    assert written["train"]["evaluation"] == json.loads(place.read_text())
+
+
+def test_validation_and_test_stand_in_one_card_until_the_weights_change(manifest, checkpoint):
+    test = evaluate("stain", data=manifest, split="test")
+    validation = replace(test, split="validation")
+    write_card(checkpoint, test, baseline=test)
+    path = write_card(checkpoint, validation)
+    headings = re.findall(r"^## Figures on \d+ (\w+) images", path.read_text(), re.MULTILINE)
+    assert headings == ["validation", "test"]
+    assert path.read_text().count("Dice of `stain`") == 1
+    path = write_card(checkpoint, replace(validation, weights_sha256="of others"))
+    headings = re.findall(r"^## Figures on \d+ (\w+) images", path.read_text(), re.MULTILINE)
+    assert headings == ["validation"]
+
+
+def test_figures_that_are_none_are_refused(manifest, checkpoint):
+    (checkpoint / "evaluation.json").write_text('{"test": {"evaluation": {"split": "test"}}}')
+    with pytest.raises(ConfigError, match="delete it"):
+        write_card(checkpoint, evaluate("stain", data=manifest))
 
 
 def test_a_short_evaluation_gives_a_short_card(manifest, checkpoint):

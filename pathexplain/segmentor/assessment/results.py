@@ -8,11 +8,14 @@ import types
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pathexplain.errors import ConfigError
 from pathexplain.segmentor.assessment.intervals import Score
 from pathexplain.segmentor.assessment.presence import PresenceScore  # noqa: TC001  read back by type
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = [
     "FIGURES",
@@ -24,6 +27,7 @@ __all__ = [
     "TileRecall",
     "TileScore",
     "WordingScore",
+    "evaluation_from",
     "read_evaluation",
 ]
 
@@ -205,11 +209,21 @@ def read_evaluation(path: str | Path) -> Evaluation:
     """
     place = Path(path)
     try:
-        raw = json.loads(place.read_text(encoding="utf-8"))
-        evaluation: Evaluation = _build(Evaluation, raw)
+        return evaluation_from(json.loads(place.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, KeyError) as error:
         message = f"{place}: not an evaluation written by `pathexplain evaluate --out`: {error}"
         raise ConfigError(message, path=str(place)) from error
+
+
+def evaluation_from(raw: Mapping[str, Any]) -> Evaluation:
+    """Make an evaluation of what its JSON says; ``null`` becomes NaN.
+
+    Raises
+    ------
+    TypeError or KeyError
+        When it is something else.
+    """
+    evaluation: Evaluation = _build(Evaluation, raw)
     return evaluation
 
 
