@@ -13,7 +13,7 @@ from pathexplain.errors import ConfigError
 from pathexplain.extraction.roi import roi_file
 from pathexplain.provenance import sha256_file, sha256_json
 from pathexplain.segmentor.backends import PerSlide
-from pathexplain.slides import is_slide, one_file_a_slide, slide_name
+from pathexplain.slides import SLIDE_SUFFIXES, is_slide, one_file_a_slide, slide_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,7 +34,10 @@ SEVERAL_FILES = frozenset({".mrxs", ".vms", ".zarr"})
 
 
 def find_slides(
-    slides: str | Path | Iterable[str | Path] | None, *, prompts: PromptSet
+    slides: str | Path | Iterable[str | Path] | None,
+    *,
+    prompts: PromptSet,
+    reader: str | None = None,
 ) -> dict[str, Path]:
     """List the slides of a run, by slide id.
 
@@ -45,6 +48,8 @@ def find_slides(
         None: what the prompts file names under `slides`, else the readable images of the working
         folder.
     prompts : PromptSet
+    reader : str, optional
+        Reader of them all in place of that of their suffix.
 
     Returns
     -------
@@ -54,7 +59,8 @@ def find_slides(
     Raises
     ------
     ConfigError
-        When a path does not exist, nothing is found, or two files would share a slide id.
+        When a path does not exist, nothing is found, no file has a suffix that is read, or two
+        files would share a slide id.
     """
     paths = _given_paths(slides, prompts)
     missing = [str(path) for path in paths if not path.exists()]
@@ -73,6 +79,12 @@ def find_slides(
         found[slide_id] = path
     if not found:
         message = f"no slide to extract in {', '.join(map(str, paths)) or 'an empty list'}"
+        raise ConfigError(message)
+    if reader is None and not any(map(is_slide, found.values())):
+        message = (
+            f"no slide to extract: {', '.join(map(str, list(found.values())[:5]))}; suffixes that "
+            f"are read: {' '.join(SLIDE_SUFFIXES)}; for another one name the reader (--reader)"
+        )
         raise ConfigError(message)
     return found
 

@@ -125,7 +125,7 @@ def extract(  # noqa: PLR0913 - the options of the command, all but one by keywo
     prompt_set = prompts if isinstance(prompts, PromptSet) else read_prompts(prompts)
     _check_workers(workers, scheduler)
     formats = check_formats(exports)
-    found = find_slides(slides, prompts=prompt_set)
+    found = find_slides(slides, prompts=prompt_set, reader=reader)
     named_folder = _named_folder(out, prompt_set)
     folder = make_run_folder(named_folder)
     with sole_run(folder):

@@ -15,6 +15,7 @@ from pathexplain.prompts import Prompt
 from pathexplain.segmentor.datasets.reading import IGNORE
 from pathexplain.segmentor.phrasing import NONSENSE
 from pathexplain.segmentor.presence import PresenceCalibration
+from pathexplain.segmentor.sampling import MIN_POSITIVE_PX
 from pathexplain.vocabulary import canonical_text
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ __all__ = ["fit_presence", "presence_pairs"]
 SIDE_UM = 320.0
 MIN_PAIRS = 20
 N_NONSENSE = 3
-_MIN_POSITIVE_PX = 12
 _DIGITS = 4
 
 
@@ -122,7 +122,7 @@ def _asked(field: Field, side: int) -> Iterable[tuple[str, bool, bool]]:
     """Categories of which it is known whether they are in the upper left of a field."""
     for name, plane in field.targets.items():
         seen = plane[:side, :side]
-        if (seen == 1).sum() >= _MIN_POSITIVE_PX:
+        if (seen == 1).sum() >= MIN_POSITIVE_PX:
             yield name, True, True
         elif not (seen == IGNORE).any() and not (seen == 1).any():
             yield name, False, True

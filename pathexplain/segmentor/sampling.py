@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Batch", "draw_batch"]
+__all__ = ["MIN_POSITIVE_PX", "Batch", "draw_batch"]
 
 # Haematoxylin, eosin and residual in optical density (Ruifrok 2001)
 _STAINS = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]], np.float32)
 _STAINS /= np.linalg.norm(_STAINS, axis=1, keepdims=True)
 _UNMIX = np.linalg.inv(_STAINS).astype(np.float32)
-_MIN_POSITIVE_PX = 12
+MIN_POSITIVE_PX = 12
 _MAX_UNKNOWN = 0.05
 _WIDE_SCALE = {"camelyon": (0.6, 1.5)}
 _SCALE = (0.75, 1.35)
@@ -149,7 +149,7 @@ def _crop(
 
 def _presence(target: NDArray[np.uint8]) -> float:
     """1 if seen, 0 if surely not there, NaN if nobody knows."""
-    if (target == 1).sum() >= _MIN_POSITIVE_PX:
+    if (target == 1).sum() >= MIN_POSITIVE_PX:
         return 1.0
     is_known = (target == IGNORE).mean() <= _MAX_UNKNOWN and not (target == 1).any()
     return 0.0 if is_known else float("nan")

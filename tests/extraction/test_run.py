@@ -267,6 +267,19 @@ def test_missing_slides_are_refused_before_any_work(run, tmp_path, segmentor):
     assert segmentor.n_calls == 0
 
 
+def test_files_that_no_reader_knows_are_refused_before_any_work(
+    save, spots, run, tmp_path, segmentor
+):
+    notes = tmp_path / "notes.txt"
+    notes.write_text("no slide")
+    with pytest.raises(ConfigError, match=r"notes\.txt; suffixes that are read: \.svs"):
+        run(notes)
+    assert segmentor.n_calls == 0
+    summary = run([notes, save("a", spots)])
+    assert summary.exit_code == 3
+    assert [slide.status for slide in summary.slides] == ["failed", "done"]
+
+
 def test_folder_prompts_file_and_working_folder_name_slides(
     save, spots, run, prompts, tmp_path, monkeypatch
 ):
