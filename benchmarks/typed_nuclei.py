@@ -91,7 +91,7 @@ def _settings(manifest: Path, out: Path, steps: int) -> Any:
     )
 
 
-def _by_type(scores: list[ImageScore]) -> dict[str, dict[str, float]]:
+def _by_type(scores: list[ImageScore]) -> dict[str, dict[str, float | None]]:
     """Mean Dice over images that hold a type, and Dice over all pixels, with counts."""
     grouped = defaultdict(list)
     for score in scores:
@@ -99,7 +99,7 @@ def _by_type(scores: list[ImageScore]) -> dict[str, dict[str, float]]:
     return {name: _figures(grouped[name]) for name in TYPES if name in grouped}
 
 
-def _figures(scores: list[ImageScore]) -> dict[str, float]:
+def _figures(scores: list[ImageScore]) -> dict[str, float | None]:
     """Figures of one type."""
     there = [score.values["dice"] for score in scores if score.is_there]
     overlap, found, truth = (
