@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from pathexplain.prompts import Prompt, as_prompts
+from pathexplain.segmentor.allocation import keep_freed_blocks
 from pathexplain.segmentor.backends import check_image
 from pathexplain.segmentor.checkpoint import read_checkpoint
 from pathexplain.segmentor.devices import choose_device, lanes, precision
@@ -104,6 +105,7 @@ class NetworkSegmentor:
         folder = Path(name) if Path(name).is_dir() else shipped
         model, tokenizer = read_checkpoint(folder)
         fold_normalization(model)
+        keep_freed_blocks()
         loaded = cls(model, tokenizer, name=folder.name, device=choose_device(device))
         _LOG.info("segmentor %s on %s, weights under: %s", folder, loaded._device, loaded.licence)
         return loaded
