@@ -2,7 +2,7 @@
 
 With a segmentor whose answer does not depend on the window, tiles change no object (the tests of
 `extraction` hold them to that). A network sees its whole window, so its masks differ by a little
-wherever the window ends: this says by how much. A field of phantom tissue (1600 × 1600 px at
+wherever the window ends: this says by how much. A field of phantom tissue (1280 × 1280 px at
 0.5 µm) is extracted in one tile, in tiles, and in tiles moved by half a tile. An object is matched
 where more than half of the larger of two is shared; of those, `within_1_percent` have areas that
 differ by at most 1 %. A wider margin shows whether more of it would help.
@@ -19,9 +19,9 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SIDE_PX = 1600
+SIDE_PX = 1280
 MPP = 0.5
-CORE_PX, HALO_PX, WIDE_HALO_PX = 1024, 128, 192
+CORE_PX, HALO_PX, WIDE_HALO_PX = 768, 128, 192
 OBJECTS = ("nucleus", "gland", "tumor")
 SAME, ONE_PERCENT = 0.5, 0.01
 

@@ -55,7 +55,7 @@ class Tiling:
     A slide that fits in one window (core and two halos) is segmented in one piece.
     """
 
-    core_px: int = 1024
+    core_px: int = 768
     halo_px: int = 128
 
     def tiles(self, shape: tuple[int, int]) -> tuple[TileWindow, ...]:
@@ -63,7 +63,7 @@ class Tiling:
 
         Examples
         --------
-        >>> len(Tiling().tiles((1280, 1280))), len(Tiling().tiles((1280, 1281)))
+        >>> len(Tiling().tiles((1024, 1024))), len(Tiling().tiles((1024, 1025)))
         (1, 4)
         """
         is_one_window = max(shape) <= self.core_px + 2 * self.halo_px

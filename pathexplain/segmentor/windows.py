@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OVERLAP_PX", "STRIDE_PX", "TILE_PX", "hann_weights", "tile_spans", "tile_windows"]
 
-TILE_PX, OVERLAP_PX, STRIDE_PX = 1280, 128, 32
+TILE_PX, OVERLAP_PX, STRIDE_PX = 1024, 128, 32
 HANN_FLOOR = 0.02
 
 
@@ -27,8 +27,8 @@ def tile_spans(length: int) -> list[tuple[int, int]]:
 
     Examples
     --------
-    >>> tile_spans(900), tile_spans(2600)
-    ([(0, 900)], [(0, 960), (820, 1780), (1640, 2600)])
+    >>> tile_spans(900), tile_spans(2000)
+    ([(0, 900)], [(0, 768), (616, 1384), (1232, 2000)])
     """
     if length <= TILE_PX:
         return [(0, length)]
