@@ -48,8 +48,11 @@ train-compact: $(VENV)/dev ## train the weights that ship anew (hours; needs the
 	$(BIN)/pip install -q -c constraints.txt ".[train]"
 	$(BIN)/pathexplain train training/first-stage.yaml
 	$(BIN)/pathexplain train training/second-stage.yaml
+	$(BIN)/pathexplain train training/third-stage.yaml
 	$(BIN)/pathexplain train training/compact.yaml
 	$(BIN)/pathexplain train training/open-first-stage.yaml
+	$(BIN)/pathexplain train training/open-second-stage.yaml
+	$(BIN)/pathexplain train training/open-third-stage.yaml
 	$(BIN)/pathexplain train training/compact-open.yaml
 
 # Run where the repository is not on the path, so that they use the installed package, like a reader.
