@@ -16,7 +16,7 @@ TORCH   := $(shell sed -n 's/^\(torch==.*\)/\1/p' constraints.txt)
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test format lint types imports pytest train-compact notebooks wheel clean
+.PHONY: help setup demo test static format lint types imports pytest train-compact notebooks wheel clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,7 +26,11 @@ setup: $(VENV)/dev ## make .venv with the package and its tools
 demo: $(VENV)/installed ## run the whole pipeline on a phantom cohort and one real image, to demo/demo.html
 	$(BIN)/pathexplain demo --out demo
 
-test: format lint types imports pytest ## all checks, as .ci/run calls them
+# Side by side, so that no core waits for a check that uses one.
+test: $(VENV)/dev ## all checks, as .ci/run calls them
+	@$(MAKE) --no-print-directory -j 2 pytest static
+
+static: format lint types imports ## the checks that run nothing
 
 format: $(VENV)/dev ## is the code formatted?
 	$(BIN)/ruff format --check .
@@ -68,22 +72,23 @@ clean: ## remove .venv and what tools left
 	rm -rf $(VENV) build dist demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # ── the environment ──────────────────────────────────────────────────────────────────────────────
+# Without byte code: Python makes it of what is imported, which is a small part of what is installed.
 $(VENV)/torch: constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check "$$(grep '^pip==' constraints.txt)"
 	@echo "Installing $(TORCH): the CPU build that pip knows, or else from $(TORCH_INDEX)"
-	$(BIN)/pip install -q -c constraints.txt --no-deps "$(TORCH)+cpu" 2>/dev/null \
-	  || $(BIN)/pip install -q -c constraints.txt --no-deps --index-url $(TORCH_INDEX) "$(TORCH)" \
+	$(BIN)/pip install -q --no-compile -c constraints.txt --no-deps "$(TORCH)+cpu" 2>/dev/null \
+	  || $(BIN)/pip install -q --no-compile -c constraints.txt --no-deps --index-url $(TORCH_INDEX) "$(TORCH)" \
 	  || { echo 'No CPU build of torch found: set TORCH_INDEX or PIP_FIND_LINKS, see the Makefile' >&2; exit 1; }
 	touch $@
 
 $(VENV)/installed: $(VENV)/torch pyproject.toml README.md LICENSE $(SOURCES)
-	$(BIN)/pip install -q -c constraints.txt .
+	$(BIN)/pip install -q --no-compile -c constraints.txt .
 	@! $(BIN)/pip list --format freeze | grep -iE '^(nvidia|cuda|triton)' \
 	  || { echo 'CUDA packages came along: remove .venv and see TORCH_INDEX in the Makefile' >&2; exit 1; }
 	touch $@
 
 $(VENV)/dev: $(VENV)/installed
-	$(BIN)/pip install -q -c constraints.txt ".[dev]"
+	$(BIN)/pip install -q --no-compile -c constraints.txt ".[dev]"
 	touch $@
