@@ -39,4 +39,4 @@ def keep_freed_blocks() -> bool:
         (_MMAP_THRESHOLD, _LARGEST_BLOCK_BYTES),
         (_TRIM_THRESHOLD, _MOST_KEPT_BYTES),
     )
-    return sum(mallopt(option, value) for option, value in asked) == len(asked)
+    return sum(int(mallopt(option, value)) for option, value in asked) == len(asked)
