@@ -2,7 +2,7 @@
 
 A network on a processor makes and frees maps of tens of megabytes in every layer. By default the C
 library gives such blocks back to the system at once, and the system clears every page of the next
-one: about a third of the time of a window. See malloc's manual, mallopt(3).
+one: a fifth to a third of the time of a window. See malloc's manual, mallopt(3).
 """
 
 from __future__ import annotations
