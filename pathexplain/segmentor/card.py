@@ -1,8 +1,9 @@
 """The model card: what a checkpoint was trained on, under which terms, and how good it is.
 
-Writes ``README.md`` beside the weights, with the figures as JSON. Figures come from `evaluation`,
-computed now or earlier; nothing is computed here. Figures of the same weights on other images stay
-in the card, so that validation and test stand in one. The tables stand in `card_tables`.
+Writes ``README.md`` beside the weights, with the figures as ``figures.json``. They come from
+`evaluation`, computed now or earlier; nothing is computed here. Figures of the same weights on
+other images stay in the card, so that validation and test stand in one. The tables stand in
+`card_tables`.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["FAILURES", "model_card", "write_card"]
 
 FAILURES = "failures.jpg"
-_FIGURES = "evaluation.json"
+_FIGURES = "figures.json"
 _ORDER = ("train", "validation", "test")
 _LIMITS = (
     "Intervals are 95 % percentile bootstrap intervals. They draw patients where the source says "

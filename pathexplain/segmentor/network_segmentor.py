@@ -105,8 +105,10 @@ class NetworkSegmentor:
         folder = Path(name) if Path(name).is_dir() else shipped
         model, tokenizer = read_checkpoint(folder)
         fold_normalization(model)
-        keep_freed_blocks()
-        loaded = cls(model, tokenizer, name=folder.name, device=choose_device(device))
+        place = choose_device(device)
+        if place.type == "cpu":
+            keep_freed_blocks()
+        loaded = cls(model, tokenizer, name=folder.name, device=place)
         _LOG.info("segmentor %s on %s, weights under: %s", folder, loaded._device, loaded.licence)
         return loaded
 

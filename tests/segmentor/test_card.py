@@ -46,7 +46,7 @@ def test_a_card_from_figures_that_were_computed_earlier(manifest, checkpoint, tm
         assert re.search(rf"^### {heading}", text, re.MULTILINE)
     assert "Whole tiles" not in text
     assert "nan" not in text
-    written = json.loads((checkpoint / "evaluation.json").read_text())
+    written = json.loads((checkpoint / "figures.json").read_text())
     assert written["train"]["evaluation"] == json.loads(place.read_text())
 
 
@@ -63,8 +63,17 @@ def test_validation_and_test_stand_in_one_card_until_the_weights_change(manifest
     assert headings == ["validation"]
 
 
+def test_an_evaluation_in_the_checkpoint_folder_is_not_taken_for_the_cards(manifest, checkpoint):
+    """`evaluate FOLDER --out FOLDER --card` writes both there."""
+    test = evaluate("stain", data=manifest)
+    place = write_json(checkpoint / "evaluation.json", test)
+    before = place.read_text()
+    assert "## Figures on" in write_card(checkpoint, place).read_text()
+    assert place.read_text() == before
+
+
 def test_figures_that_are_none_are_refused(manifest, checkpoint):
-    (checkpoint / "evaluation.json").write_text('{"test": {"evaluation": {"split": "test"}}}')
+    (checkpoint / "figures.json").write_text('{"test": {"evaluation": {"split": "test"}}}')
     with pytest.raises(ConfigError, match="delete it"):
         write_card(checkpoint, evaluate("stain", data=manifest))
 
