@@ -39,6 +39,10 @@ class TrainingConfig(BaseModel):
         Checkpoint directory to write, relative to the configuration.
     sources : tuple of str
         Sources of the data to train on; empty for all.
+    held_out : {"validation", "none"}
+        Which images of the training rows only validate. With "none" all are learned from, for a
+        last training in which nothing is left to choose: nothing validates it, presence stays
+        calibrated as in `start`, and the card's figures are of images that it has seen.
     start : str
         "imagenet" (published image and sentence encoders, from the ``train`` extra), the name of
         weights that ship, such as "compact", or a checkpoint directory to fine-tune.
@@ -96,6 +100,7 @@ class TrainingConfig(BaseModel):
     data: Annotated[Path, Field(strict=False, validation_alias=AliasChoices("data", "manifest"))]
     out: Annotated[Path, Field(strict=False)]
     sources: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    held_out: Literal["validation", "none"] = "validation"
     start: str = IMAGENET
     text_from: str | None = None
     freeze: Literal["none", "encoder"] = "none"

@@ -120,7 +120,7 @@ def read_training_data(settings: TrainingConfig) -> TrainingData:
         (train, settings.n_phantoms, "train"),
         (validation, N_HELD_OUT_PHANTOMS, "validation"),
     ):
-        if settings.n_phantoms:
+        if settings.n_phantoms and (split == "train" or settings.held_out != "none"):
             mpp = settings.mpp_for(("nuclei", "tissue"))
             fields[_PHANTOM] = phantom_fields(n_fields, seed=settings.seed, mpp=mpp, split=split)
             licences[_PHANTOM] = SOURCES[_PHANTOM].licence
@@ -137,6 +137,16 @@ def read_training_data(settings: TrainingConfig) -> TrainingData:
 _Read = tuple[dict[str, list[Field]], dict[str, list[Field]], dict[str, str]]
 
 
+def _held_out(
+    settings: TrainingConfig, train: dict[str, list[Field]], validation: dict[str, list[Field]]
+) -> tuple[dict[str, list[Field]], dict[str, list[Field]]]:
+    """Fields to learn from and to validate on; all to learn from where none is held out."""
+    if settings.held_out == "validation":
+        return train, validation
+    names = sorted({*train, *validation})
+    return {name: [*train.get(name, ()), *validation.get(name, ())] for name in names}, {}
+
+
 def _csv(path: Path) -> Path:
     """Path of the CSV itself."""
     return path / TABLE_NAME if path.is_dir() else path
@@ -145,7 +155,9 @@ def _csv(path: Path) -> Path:
 def _read_manifest(settings: TrainingConfig) -> _Read:
     """Fields of a manifest; whole-tile labels become mosaics."""
     records = read_manifest(settings.data, sources=settings.sources or None)
-    train, validation = (_of_split(records, name, settings) for name in ("train", "validation"))
+    train, validation = _held_out(
+        settings, *(_of_split(records, name, settings) for name in ("train", "validation"))
+    )
     return train, validation, {name: SOURCES[name].licence for name in train}
 
 
@@ -181,7 +193,9 @@ def _read_table(settings: TrainingConfig) -> _Read:
         raise ConfigError(message, path=str(settings.data))
     if settings.sources:
         images = tuple(image for image in images if image.source in settings.sources)
-    train, validation = (_of_table(images, name, settings) for name in ("train", "validation"))
+    train, validation = _held_out(
+        settings, *(_of_table(images, name, settings) for name in ("train", "validation"))
+    )
     licences = {image.source: image.rows[0].licence for image in images if image.source in train}
     return train, validation, licences
 

@@ -268,6 +268,28 @@ def test_a_missing_manifest_or_column_is_named(tmp_path, manifest):
         read_manifest(manifest, sources=["nowhere"])
 
 
+def test_a_last_training_learns_from_the_validation_images_too(manifest, tiny_checkpoint):
+    shape = tiny_checkpoint / "config.json"
+    fitted = {"score": 0.7, "mask": 0.3, "offset": -0.1}
+    shape.write_text(json.dumps(json.loads(shape.read_text()) | {"presence_calibration": fitted}))
+    settings = configure(manifest, tiny_checkpoint, "all", held_out="none", n_phantoms=2)
+    data, apart = (
+        read_training_data(settings.model_copy(update={"held_out": held}))
+        for held in ("none", "validation")
+    )
+    places = [
+        {field.record.image for field in (*part.train["tnbc"], *part.validation.get("tnbc", ()))}
+        for part in (data, apart)
+    ]
+    assert places[0] == places[1]
+    assert data.validation == {}
+    assert len(data.train["tnbc"]) > len(apart.train["tnbc"]) > 0
+    out = training.train(settings)
+    assert json.loads((out / "config.json").read_text())["presence_calibration"] == fitted
+    lines = (out / "metrics.jsonl").read_text().splitlines()
+    assert not any("dice/" in line for line in lines)
+
+
 def test_a_network_without_the_region_path_gets_it_without_effect(tiny_model, tokenizer, tmp_path):
     torch.manual_seed(5)
     fields = tiny_model.config.to_dict() | {"has_region_path": False, "standardizes_text": False}
