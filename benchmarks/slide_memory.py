@@ -1,14 +1,18 @@
 """Peak memory of an extraction against slide area, beside reading the whole slide and regionprops.
 
 Slides are made on the fly: squares of 0.25 µm pixels whose middle is dense phantom tissue (1.6 %),
-up to 100,000 × 100,000 px (625 mm², 10 of tissue), one with ten times as much tissue for its side
-(`dense`), and one measured by all families (`spatial`). Ours segments by a color threshold, which
-leaves the memory of a network out (compact adds about 0.5 GB a window, two at a time, the same for
-every slide), and measures the families below for a counted and a region prompt, store included.
-`peak_gb_after` is what the process had held at most after each step. The peer reads the slide at
-the working resolution as one array, labels it and calls skimage's regionprops_table, where that
-fits. Each runs in a process of its own; figures are its peak resident memory, GB of 1e9 bytes,
-baseline (imports) included. `flat` is the largest of ours over the smallest.
+up to 100,000 × 100,000 px (625 mm², 10 of tissue), two with ten times as much tissue for their side
+(`dense`: 4 and 16 mm²), one measured by all families (`spatial`), and the largest with eight
+prompts, all families and the network (`network`, 2.5 mm² of tissue). The others segment by a color
+threshold, which leaves the memory of a network out, and measure the families below for a counted
+and a region prompt, store included. `peak_gb_after` is what the process had held at most after each
+step. The peer reads the slide at the working resolution as one array, labels it and calls skimage's
+regionprops_table, where that fits. Each runs in a process of its own; figures are its peak resident
+memory, GB of 1e9 bytes, baseline (imports) included.
+
+Memory grows until buffers are full: the largest window that one region is measured in, reached by
+4 mm² of dense tissue. From there it is flat: `flat_in_tissue` is the peak of the larger dense slide
+over that of the smaller. `range` is the largest of ours over the smallest, which is nearly empty.
 """
 
 from __future__ import annotations
@@ -35,12 +39,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIDES = (10_000, 30_000, 100_000)
-EXTRA_SIDE = 20_000
+EXTRA_SIDE, DENSE_SIDES = 20_000, (20_000, 40_000)
 PEER_SIDES = (10_000, 20_000)
 SOURCE_MPP = 0.25
 MPP = 0.5
 PATTERN_PX = 2048
 TISSUE_SHARE = {"ours": 0.016, "peer": 0.016, "spatial": 0.016, "dense": 0.16}
+TISSUE_SHARE["network"] = 0.004
+NETWORK_PROMPTS = (
+    "nucleus",
+    "lymphocyte",
+    "epithelial nucleus",
+    "fibroblast",
+    "gland",
+    "tumor",
+    "stroma",
+    "necrosis",
+)
 GLASS = 244
 FAMILIES = ("shape", "stain")
 
@@ -49,15 +64,18 @@ def run() -> dict[str, Any]:
     """Peak memory, seconds and objects of every side, ours and the peer's."""
     ours = [_in_process("ours", side) for side in SIDES]
     peer = [_in_process("peer", side) for side in PEER_SIDES]
+    dense = [_in_process("dense", side) for side in DENSE_SIDES]
     peaks = [item["peak_gb"] for item in ours]
     return {
         "peer": "whole array + skimage.measure.regionprops_table (10 properties)",
         "families": list(FAMILIES),
         "ours": ours,
-        "dense": _in_process("dense", EXTRA_SIDE),
+        "dense": dense,
         "spatial": _in_process("spatial", EXTRA_SIDE),
+        "network": _in_process("network", SIDES[-1]),
         "theirs": peer,
-        "flat": max(peaks) / min(peaks),
+        "flat_in_tissue": dense[-1]["peak_gb"] / dense[0]["peak_gb"],
+        "range": max(peaks) / min(peaks),
         "growth_of_peer": peer[-1]["peak_gb"] / peer[0]["peak_gb"],
     }
 
@@ -135,16 +153,20 @@ def _ours(side: int, who: str = "ours") -> dict[str, Any]:
     from pathexplain.extraction.slide import Tiling, extract_slide
     from pathexplain.extraction.store import write_store
     from pathexplain.features import FAMILIES as ALL
+    from pathexplain.segmentor.backends import load_segmentor
 
+    few = (
+        Prompt(name="nucleus", text="nuclei", kind="instances", min_area_um2=8.0),
+        Prompt(name="stroma", text="stroma", kind="region"),
+    )
+    is_network = who == "network"
     prompts = PromptSet(
         version=1,
         mpp=MPP,
-        prompts=(
-            Prompt(name="nucleus", text="nuclei", kind="instances", min_area_um2=8.0),
-            Prompt(name="stroma", text="stroma", kind="region"),
-        ),
-        features=tuple(ALL) if who == "spatial" else FAMILIES,
+        prompts=tuple(map(Prompt.from_text, NETWORK_PROMPTS)) if is_network else few,
+        features=FAMILIES if who in {"ours", "dense"} else tuple(ALL),
     )
+    segmentor = load_segmentor("compact", device="cpu") if is_network else ThresholdSegmentor()
     after: dict[str, float] = {"imports": _peak_gb()}
 
     def progress(slide_id: str, done_tiles: int, total_tiles: int) -> None:
@@ -157,7 +179,7 @@ def _ours(side: int, who: str = "ours") -> dict[str, Any]:
         result = extract_slide(
             painted_slide(side, TISSUE_SHARE[who]),
             prompts=prompts,
-            segmentor=ThresholdSegmentor(),
+            segmentor=segmentor,
             tiling=Tiling(),
             folder=place,
             progress=progress,
@@ -200,6 +222,7 @@ MEASURES: dict[str, Callable[[int], dict[str, Any]]] = {
     "ours": _ours,
     "dense": partial(_ours, who="dense"),
     "spatial": partial(_ours, who="spatial"),
+    "network": partial(_ours, who="network"),
     "peer": _peer,
 }
 

@@ -30,7 +30,7 @@ SIGNAL_LIMITS = (0.05, 0.08)
 # Small slides are looked at more finely, so that their longer side has this many pixels.
 LEAST_SIDE_PX = 256
 # Very large slides are looked at more coarsely, so that memory stays bounded.
-MOST_PX = 2**23
+MOST_PX = 2**22
 SMOOTHING_UM = 6.0
 STRIP_ROWS = 512
 CLOSING_UM = 12.0
@@ -134,7 +134,7 @@ def find_tissue(slide: Slide, *, mpp: float = 8.0) -> Tissue:
         Stained tissue in bright field.
     mpp : float
         Resolution to look at, um a pixel, > 0. Slides below 256 px at it are looked at more finely,
-        never more finely than they are; above 537 mm2 more coarsely, which bounds memory.
+        never more finely than they are; above 268 mm2 more coarsely, which bounds memory.
 
     Returns
     -------
@@ -169,9 +169,12 @@ def find_tissue(slide: Slide, *, mpp: float = 8.0) -> Tissue:
 
 def _smooth_density(rgb: NDArray[np.uint8], mpp: float) -> NDArray[np.float32]:
     """Optical density of the three channels after light smoothing, 0 on pure white."""
-    sigma = SMOOTHING_UM / mpp
-    light = ndimage.gaussian_filter(rgb.astype(np.float32), (sigma, sigma, 0))
-    return np.asarray(-np.log10((light + 1) / 256), dtype=np.float32)
+    density = np.empty(rgb.shape, np.float32)
+    for channel in range(rgb.shape[-1]):  # one after the other, which holds a third at once
+        light = rgb[..., channel].astype(np.float32)
+        light = ndimage.gaussian_filter(light, SMOOTHING_UM / mpp)
+        density[..., channel] = -np.log10((light + 1) / 256)
+    return density
 
 
 def _otsu(signal: NDArray[np.float32]) -> float:
