@@ -174,11 +174,26 @@ def _head(config: Mapping[str, Any]) -> list[str]:
         "| --- | --- |",
         *(f"| {name} | {licence} |" for name, licence in sorted(card["sources"].items())),
         "",
+        *_notes(card),
         f"sha256 of `model.safetensors`: `{config.get('weights_sha256')}`",
         "",
         "Classes (canonical prompts): " + "; ".join(config["classes"]) + ".",
         "",
     ]
+
+
+def _notes(card: Mapping[str, Any]) -> list[str]:
+    """Say what must be known of each stage, in the order of the stages, a paragraph each."""
+    lines = []
+    for stage in (*card.get("history", ()), card):
+        if stage.get("settings", {}).get("held_out") == "none":
+            lines += [
+                f"The validation images were learned from as well, for {stage['steps']} steps, "
+                "with nothing left to choose: no figure on them says anything of these weights.",
+                "",
+            ]
+        lines += [line for note in stage.get("notes", ()) for line in (note, "")]
+    return lines
 
 
 def _section(title: str, lines: list[str]) -> list[str]:

@@ -86,6 +86,17 @@ def test_a_short_evaluation_gives_a_short_card(manifest, checkpoint):
     assert "calibration error" in text
 
 
+def test_a_card_says_what_must_be_known_of_every_stage(manifest, checkpoint):
+    shape = checkpoint / "config.json"
+    config = json.loads(shape.read_text())
+    config["card"]["history"] = [{"steps": 5, "notes": ["One stain was missing."]}]
+    config["card"]["settings"] = {"held_out": "none"}
+    shape.write_text(json.dumps(config))
+    text = write_card(checkpoint, evaluate("stain", data=manifest)).read_text()
+    at = [text.index(words) for words in ("One stain was missing.", "learned from as well, for 10")]
+    assert at == sorted(at)
+
+
 def test_a_folder_without_a_checkpoint_is_refused(manifest, tmp_path):
     with pytest.raises(ConfigError, match=r"lacks config\.json"):
         write_card(tmp_path, evaluate("stain", data=manifest))
