@@ -195,11 +195,14 @@ def _loop(run: _Run, progress: Progress | None, is_interrupted: Callable[[], boo
 
 
 def _blend(run: _Run) -> None:
-    """Keep the mean of the trained weights and those that the training started from."""
-    share = run.settings.blend
+    """Keep the mean of the trained weights and those of the start, or of what else is named."""
+    settings, share = run.settings, run.settings.blend
     if share == 1:
         return
-    before = read_checkpoint(Path(run.settings.start))[0].state_dict()
+    other = read_checkpoint(Path(settings.blend_with or settings.start))[0]
+    if settings.blend_with is not None and settings.held_out == "none":
+        run.model.config.presence_calibration = other.config.presence_calibration
+    before = other.state_dict()
     after = run.model.state_dict()
     mean = {
         name: torch.lerp(before[name].to(value), value, share)

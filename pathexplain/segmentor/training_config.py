@@ -78,6 +78,10 @@ class TrainingConfig(BaseModel):
         Share of the trained weights in the mean of these and those of `start`, which is what is
         kept: less than 1 keeps more of what the start knew (Wortsman 2022, Robust fine-tuning of
         zero-shot models, arXiv 2109.01903). Needs a checkpoint to start from.
+    blend_with : str or None
+        Weights to take that mean with in place of those of `start`: a checkpoint directory that
+        another training from the same start wrote (Wortsman 2022, Model soups, arXiv 2203.05482).
+        Where nothing is held out, presence is calibrated as there.
     stop_after : int or None
         Stop at this step of the schedule; a later stage starts from the checkpoint.
     patience : int or None
@@ -126,6 +130,7 @@ class TrainingConfig(BaseModel):
     mpp: Annotated[float, Field(gt=0)] = 0.5
     nuclei_mpp: Annotated[float, Field(gt=0)] | None = None
     blend: Annotated[float, Field(gt=0, le=1)] = 1.0
+    blend_with: str | None = None
     seed: int = 0
 
     def mpp_for(self, structures: Iterable[str]) -> float:
@@ -169,6 +174,7 @@ def read_training_config(path: str | Path) -> TrainingConfig:
                 "out": folder / config.out,
                 "start": _start(config.start, folder),
                 "text_from": config.text_from and _start(config.text_from, folder),
+                "blend_with": config.blend_with and _start(config.blend_with, folder),
             }
         )
     )
@@ -240,6 +246,9 @@ def _as_started(config: TrainingConfig) -> TrainingConfig:
             f"blend: {config.blend:g} needs a checkpoint to start from, and no patience; "
             f"start is {config.start!r}, patience {config.patience}"
         )
+        raise ConfigError(message)
+    if config.blend_with is not None and config.blend == 1:
+        message = f"blend_with: {config.blend_with!r} has no share; say blend, below 1"
         raise ConfigError(message)
     if config.nuclei_mpp is not None or config.start == IMAGENET:
         return config

@@ -46,7 +46,7 @@ STATE, METRICS = "state.pt", "metrics.jsonl"
 OPEN_LICENCE = "Apache-2.0"
 RESEARCH_LICENCE = "CC BY-NC-SA 4.0 (non-commercial: some training sources are)"
 # Options that say where and how often, not what is learned.
-_NOT_LEARNING = {"data", "out", "start", "checkpoint_every", "overlays_every"}
+_NOT_LEARNING = {"data", "out", "start", "blend_with", "checkpoint_every", "overlays_every"}
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,12 @@ class Reached:
 
 def fingerprint(settings: TrainingConfig, data_sha256: str, *, processes: int) -> str:
     """Hash of all that the weights depend on: options, data, starting weights."""
-    weights = Path(settings.start) / WEIGHTS
-    start = IMAGENET if settings.start == IMAGENET else sha256_file(weights)
+    start = IMAGENET if settings.start == IMAGENET else sha256_file(Path(settings.start) / WEIGHTS)
     options = json.loads(settings.model_dump_json(exclude=_NOT_LEARNING))
-    return sha256_json([options, data_sha256, start, processes])
+    parts = [options, data_sha256, start, processes]
+    if settings.blend_with is not None:
+        parts.append(sha256_file(Path(settings.blend_with) / WEIGHTS))
+    return sha256_json(parts)
 
 
 def is_complete(out: Path, wanted: str) -> bool:
@@ -98,8 +100,9 @@ def save_checkpoint(
     earlier = {k: v for stage in history for k, v in stage.get("sources", {}).items()}
     licences = {name: _licence(name, data.licences, earlier) for name in sources}
     options = json.loads(settings.model_dump_json(exclude={"data", "out", "start"}))
-    if settings.text_from is not None:
-        options["text_from"] = Path(settings.text_from).name  # a card holds no folder of a machine
+    for name in ("text_from", "blend_with"):
+        if options[name] is not None:
+            options[name] = Path(options[name]).name  # a card holds no folder of a machine
     made = collect(
         options=options,
         seed=settings.seed,

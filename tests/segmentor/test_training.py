@@ -187,11 +187,40 @@ def test_same_seed_same_weights_and_an_interrupted_run_resumes_exactly(
             torch.testing.assert_close(half[name], mean, rtol=2e-3, atol=1e-4, msg=name)
 
 
-def test_blending_needs_weights_to_blend_with(tmp_path):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("blend: 0.5", r"blend: 0\.5 needs a checkpoint"),
+        ("start: compact\nblend_with: compact-open", r"compact-open' has no share; say blend"),
+    ],
+)
+def test_blending_needs_weights_to_blend_with_and_a_share(tmp_path, text, message):
     path = tmp_path / "train.yaml"
-    path.write_text("version: 1\ndata: m.csv\nout: o\nblend: 0.5\n")
-    with pytest.raises(ConfigError, match=r"blend: 0\.5 needs a checkpoint"):
+    path.write_text(f"version: 1\ndata: m.csv\nout: o\n{text}\n")
+    with pytest.raises(ConfigError, match=message):
         read_training_config(path)
+
+
+def test_two_trainings_from_one_start_are_averaged(manifest, tiny_checkpoint):
+    first, second = (
+        training.train(configure(manifest, tiny_checkpoint, f"seed-{seed}", seed=seed))
+        for seed in (1, 2)
+    )
+    shape = first / "config.json"
+    fitted = {"score": 0.7, "mask": 0.3, "offset": -0.1}
+    shape.write_text(json.dumps(json.loads(shape.read_text()) | {"presence_calibration": fitted}))
+    options = {"seed": 2, "held_out": "none", "blend": 0.5, "blend_with": str(first)}
+    both = training.train(configure(manifest, tiny_checkpoint, "both", **options))
+    config = json.loads((both / "config.json").read_text())
+    assert config["presence_calibration"] == fitted
+    assert config["card"]["settings"]["blend_with"] == "seed-1"
+    options |= {"held_out": "validation"}
+    both = training.train(configure(manifest, tiny_checkpoint, "same", **options))
+    one, other, mean = map(weights, (first, second, both))
+    for name, tensor in mean.items():
+        if tensor.is_floating_point():
+            expected = (one[name] + other[name]) / 2
+            torch.testing.assert_close(tensor, expected, rtol=2e-3, atol=1e-4, msg=name)
 
 
 def test_one_batch_can_be_learned(manifest, tiny_checkpoint, monkeypatch):
