@@ -53,6 +53,8 @@ train-compact: $(VENV)/dev ## train the weights that ship anew (hours; needs the
 	$(BIN)/pathexplain train training/first-stage.yaml
 	$(BIN)/pathexplain train training/second-stage.yaml
 	$(BIN)/pathexplain train training/third-stage.yaml
+	$(BIN)/pathexplain train training/fourth-stage.yaml
+	$(BIN)/pathexplain train training/fifth-stage.yaml
 	$(BIN)/pathexplain train training/compact.yaml
 	$(BIN)/pathexplain train training/open-first-stage.yaml
 	$(BIN)/pathexplain train training/open-second-stage.yaml
