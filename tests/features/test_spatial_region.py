@@ -47,6 +47,19 @@ def test_the_papers_instance_statistics(blobs, monkeypatch):
     assert numbers["area_mm2"].value == pytest.approx(blobs.sum() * mpp**2 / 1e6)
 
 
+def test_parts_are_those_of_scipy_where_whole_strips_are_empty(blobs, monkeypatch):
+    monkeypatch.setattr(planes, "STRIP_PX", 360 * 17)
+    far = np.pad(blobs, ((70, 0), (0, 0)))
+    far[119:240] = False  # the last row above is that of a strip
+    whole = planes.components(far)
+    labels, n_parts = ndimage.label(far, np.ones((3, 3)))
+    places = np.array(ndimage.center_of_mass(far, labels, range(1, n_parts + 1)))
+    assert sorted(whole.area_px) == sorted(np.bincount(labels.ravel())[1:])
+    np.testing.assert_allclose(np.sort(whole.centroid_px, axis=0), np.sort(places, axis=0))
+    monkeypatch.setattr(planes, "STRIP_PX", far.size)
+    assert planes.components(far).boundary_px == pytest.approx(whole.boundary_px)
+
+
 def test_boundary_of_a_disk_is_its_circumference():
     y, x = np.mgrid[:400, :400]
     disk = (np.hypot(y - 200, x - 200) < 150).astype(np.int32)

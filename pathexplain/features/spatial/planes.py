@@ -160,6 +160,9 @@ def components(plane: LabelPlane) -> Components:
     n_parts, crossings = 0, np.zeros(2, np.int64)
     for top in range(0, height, rows):
         strip = np.ascontiguousarray(np.asarray(plane[top : top + rows, 0:width]) > 0)
+        if not (strip.any() or above.any()):  # glass, most of many slides
+            above = strip[-1:]
+            continue
         n_runs = int(
             np.count_nonzero(strip[:, :1]) + np.count_nonzero(strip[:, 1:] > strip[:, :-1])
         )
