@@ -25,7 +25,7 @@ import torch
 from pathexplain.phantom import tissue
 from pathexplain.prompts import Prompt
 from pathexplain.segmentor.backends import Segmentor, load_segmentor
-from pathexplain.segmentor.devices import precision
+from pathexplain.segmentor.devices import computes_in_bfloat16, precision
 from pathexplain.vocabulary import OBJECTS
 
 if TYPE_CHECKING:
@@ -122,17 +122,18 @@ def _clipseg() -> dict[Any, float]:
 
 
 def _sam3() -> dict[Any, float]:
-    """SAM 3 as published (0.8 billion parameters), once each; weights in bfloat16."""
+    """SAM 3 as published (0.8 billion parameters), once each; in bfloat16 where that is faster."""
     from transformers import Sam3Config, Sam3Model
 
     before = _gib()
-    torch.set_default_dtype(torch.bfloat16)
+    dtype = torch.bfloat16 if computes_in_bfloat16(torch.device("cpu")) else torch.float32
+    torch.set_default_dtype(dtype)
     try:
         peer: Any = Sam3Model(Sam3Config()).eval()
     finally:
         torch.set_default_dtype(torch.float32)
     grown = _gib() - before
-    pixels = torch.randn(1, 3, 1008, 1008, dtype=torch.bfloat16)
+    pixels = torch.randn(1, 3, 1008, 1008, dtype=dtype)
     words = {"input_ids": torch.randint(1, 1000, (1, 32)), "attention_mask": torch.ones(1, 32)}
     with torch.inference_mode():
         vision: list[Any] = []
