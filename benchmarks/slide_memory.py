@@ -44,8 +44,7 @@ PEER_SIDES = (10_000, 20_000)
 SOURCE_MPP = 0.25
 MPP = 0.5
 PATTERN_PX = 2048
-TISSUE_SHARE = {"ours": 0.016, "peer": 0.016, "spatial": 0.016, "dense": 0.16}
-TISSUE_SHARE["network"] = 0.004
+TISSUE_SHARE = {"ours": 0.016, "peer": 0.016, "spatial": 0.016, "dense": 0.16, "network": 0.004}
 NETWORK_PROMPTS = (
     "nucleus",
     "lymphocyte",

@@ -149,6 +149,7 @@ def _begin(settings: TrainingConfig, data: TrainingData, accelerator: Any, ident
         model, tokenizer = start_model(
             settings, data.classes(), taught=_log_teaching(settings) if is_new else None
         )
+        _check_blend(settings, model)
         freeze(model, settings)
         optimizer = make_optimizer(model, settings)
         reached = resume(settings, model, optimizer, identity=identity)
@@ -291,6 +292,22 @@ def _check_patience(settings: TrainingConfig, data: TrainingData) -> None:
             "or give more patients"
         )
         raise ConfigError(message, path=str(settings.data))
+
+
+def _check_blend(settings: TrainingConfig, model: PathExplainModel) -> None:
+    """Refuse, before hours are spent, weights of another shape to average with."""
+    if settings.blend_with is None:
+        return
+    ours, other = model.state_dict(), read_checkpoint(Path(settings.blend_with))[0].state_dict()
+    odd = [
+        name for name, value in ours.items() if getattr(other.get(name), "shape", 0) != value.shape
+    ]
+    if odd:
+        message = (
+            f"blend_with: {settings.blend_with} is another network than that of start; "
+            f"{len(odd)} of {len(ours)} tensors differ in shape, such as {odd[0]}"
+        )
+        raise ConfigError(message, path=settings.blend_with)
 
 
 def _log_teaching(settings: TrainingConfig) -> Callable[[int, float], None]:

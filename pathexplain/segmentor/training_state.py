@@ -96,9 +96,11 @@ def save_checkpoint(
 ) -> None:
     """Write the checkpoint with its card."""
     history = model.config.card.get("history", [])
-    sources = sorted({name for row in model.config.classes.values() for name in row["sources"]})
-    earlier = {k: v for stage in history for k, v in stage.get("sources", {}).items()}
-    licences = {name: _licence(name, data.licences, earlier) for name in sources}
+    blended = _cards_of(settings.blend_with)
+    earlier = {k: v for card in [*history, *blended] for k, v in card.get("sources", {}).items()}
+    sources = {name for row in model.config.classes.values() for name in row["sources"]}
+    sources |= {name for card in blended for name in card.get("sources", {})}
+    licences = {name: _licence(name, data.licences, earlier) for name in sorted(sources)}
     options = json.loads(settings.model_dump_json(exclude={"data", "out", "start"}))
     for name in ("text_from", "blend_with"):
         if options[name] is not None:
@@ -109,7 +111,7 @@ def save_checkpoint(
         inputs={"data": data.sha256},
     )
     model.config.card = {
-        "licence": _licence_of_weights(licences, history),
+        "licence": _licence_of_weights(licences, [*history[-1:], *blended]),
         "steps": step,
         "seed": settings.seed,
         "mpp": settings.mpp,
@@ -139,15 +141,22 @@ def _licence(source: str, own: Any, earlier: dict[str, str]) -> str:
     return SOURCES[source].licence if source in SOURCES else UNKNOWN_LICENCE
 
 
-def _licence_of_weights(licences: dict[str, str], history: list[dict[str, Any]]) -> str:
-    """Terms of the weights: the strictest that the data and the starting weights ask for."""
-    started = str(history[-1]["licence"]) if history else OPEN_LICENCE
+def _cards_of(folder: str | None) -> list[dict[str, Any]]:
+    """Card of the weights that are averaged in, where there are any."""
+    if folder is None:
+        return []
+    shape = json.loads((Path(folder) / CONFIG).read_text(encoding="utf-8"))
+    return [{"licence": UNKNOWN_LICENCE, **shape.get("card", {})}]
+
+
+def _licence_of_weights(licences: dict[str, str], taken: list[dict[str, Any]]) -> str:
+    """Terms of the weights: the strictest that the data and the weights taken in ask for."""
+    terms = [str(card["licence"]) for card in taken]
     known = [name for name in licences if name in SOURCES]
-    if started == RESEARCH_LICENCE or not all(SOURCES[name].is_open for name in known):
+    if RESEARCH_LICENCE in terms or not all(SOURCES[name].is_open for name in known):
         return RESEARCH_LICENCE
-    others = [f"{name}: {terms}" for name, terms in sorted(licences.items()) if name not in SOURCES]
-    if started != OPEN_LICENCE:
-        others.append(f"starting weights: {started}")
+    others = [f"{name}: {asked}" for name, asked in sorted(licences.items()) if name not in SOURCES]
+    others += [f"starting weights: {asked}" for asked in terms if asked != OPEN_LICENCE]
     return f"as the owners allow ({'; '.join(others)})" if others else OPEN_LICENCE
 
 

@@ -27,6 +27,7 @@ from pathexplain.segmentor.training_config import TrainingConfig, read_training_
 from pathexplain.segmentor.training_data import read_training_data
 
 RECIPES = Path(__file__).parents[2] / "training"
+SHIPPED = Path(training.__file__).parent / "weights" / "compact"
 
 
 def configure(manifest: Path, start: Path, out: str, **changes) -> TrainingConfig:
@@ -221,6 +222,32 @@ def test_two_trainings_from_one_start_are_averaged(manifest, tiny_checkpoint):
         if tensor.is_floating_point():
             expected = (one[name] + other[name]) / 2
             torch.testing.assert_close(tensor, expected, rtol=2e-3, atol=1e-4, msg=name)
+
+
+def test_averaged_weights_carry_the_terms_of_both(manifest, tiny_checkpoint):
+    """The other weights saw what may not be used freely, so neither may the mean."""
+    terms = "CC BY-NC-SA 4.0 (non-commercial: some training sources are)"
+    shape = tiny_checkpoint / "config.json"
+    config = json.loads(shape.read_text())
+    shape.write_text(json.dumps(config | {"card": {"licence": "Apache-2.0", "steps": 1}}))
+    other = tiny_checkpoint.with_name("other")
+    shutil.copytree(tiny_checkpoint, other)
+    card = {"licence": terms, "steps": 1, "sources": {"monuseg": "CC BY-NC-SA 4.0"}}
+    (other / "config.json").write_text(json.dumps(config | {"card": card}))
+    options = {"blend": 0.5, "steps": 1}
+    alone = training.train(configure(manifest, tiny_checkpoint, "alone", **options))
+    options |= {"blend_with": str(other)}
+    both = training.train(configure(manifest, tiny_checkpoint, "both", **options))
+    found = [json.loads((out / "config.json").read_text())["card"] for out in (alone, both)]
+    assert [card["licence"] for card in found] == ["Apache-2.0", terms]
+    assert found[1]["sources"] == {"monuseg": "CC BY-NC-SA 4.0", "tnbc": "CC BY 4.0"}
+
+
+def test_weights_of_another_shape_are_refused_before_training(manifest, tiny_checkpoint):
+    settings = configure(manifest, tiny_checkpoint, "no", blend=0.5, blend_with=str(SHIPPED))
+    with pytest.raises(ConfigError, match="is another network than that of start"):
+        training.train(settings)
+    assert not (settings.out / "metrics.jsonl").exists()
 
 
 def test_one_batch_can_be_learned(manifest, tiny_checkpoint, monkeypatch):
