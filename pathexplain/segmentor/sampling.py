@@ -35,6 +35,7 @@ _STAINS /= np.linalg.norm(_STAINS, axis=1, keepdims=True)
 _UNMIX = np.linalg.inv(_STAINS).astype(np.float32)
 MIN_POSITIVE_PX = 12
 _MAX_UNKNOWN = 0.05
+_PALE, _PALE_SIGMA_UM, _DARKEST = 0.3, 1.0, 98
 _WIDE_SCALE = {"camelyon": (0.6, 1.5)}
 _SCALE = (0.75, 1.35)
 
@@ -71,6 +72,7 @@ def draw_batch(  # noqa: PLR0913  one argument a choice
     is_wide: bool = False,
     wide_mpp: float | None = None,
     close_share: float = 0.0,
+    pale_share: float = 0.0,
     weights: Mapping[str, tuple[float, float]] | None = None,
 ) -> Batch:
     """Draw the batch of one step: sources by weight, then images, places and prompts.
@@ -86,6 +88,9 @@ def draw_batch(  # noqa: PLR0913  one argument a choice
         µm per pixel of wide crops, before they are scaled at random; None is that of each field.
     close_share : float
         Share of wide crops that keep the µm per pixel of their field all the same.
+    pale_share : float
+        Share of crops where nuclei are asked for even if nobody annotated them, and known to be
+        absent from what took up no stain.
     weights : mapping of source to (narrow, wide), optional
         In place of the weights in `datasets.sources`.
     """
@@ -98,7 +103,7 @@ def draw_batch(  # noqa: PLR0913  one argument a choice
         field = fields[name][int(rng.integers(len(fields[name])))]
         is_close = close_share > 0 and _chance(rng, close_share)
         zoom = field.mpp / wide_mpp if is_wide and wide_mpp and not is_close else 1.0
-        crops.append(_crop(field, words, rng, crop_px, n_prompts, zoom=zoom))
+        crops.append(_crop(field, words, rng, crop_px, n_prompts, zoom=zoom, pale_share=pale_share))
     pixels, phrases, targets, presence, interior = zip(*crops, strict=True)
     return Batch(
         torch.from_numpy(np.stack(pixels)),
@@ -123,6 +128,7 @@ def _crop(
     n_prompts: int,
     *,
     zoom: float,
+    pale_share: float,
 ) -> tuple[
     NDArray[np.float32], list[str], NDArray[np.uint8], NDArray[np.float32], NDArray[np.uint8]
 ]:
@@ -136,15 +142,28 @@ def _crop(
     elif field.structure is not None and field.depths:
         interior[0 if field.structure == "nuclei" else 1] = warped[-1]
     asked = _ask(field, dict(zip(names, warped, strict=False)), rng, n_prompts)
+    is_asked = pale_share > 0 and _chance(rng, pale_share)
+    is_pale = _pale(image, mpp=field.mpp / zoom) if is_asked else None
+    if is_pale is not None and "nucleus" not in field.targets:
+        asked[-1] = ("nucleus", np.full((size, size), IGNORE, np.uint8))
     phrases, targets, presence = [], [], []
     for name, target in asked:
         phrases.append(_phrase(name, field, words, rng))
         plane = np.zeros((size, size), np.uint8) if target is None else target
-        targets.append(plane)
         presence.append(_presence(plane))
+        if is_pale is not None and name == "nucleus":
+            plane = np.where(is_pale & (plane == IGNORE), 0, plane)
+        targets.append(plane)
     distorted = _distort(image, rng)
     pixels = np.moveaxis(distorted / 127.5 - 1, -1, 0).astype(np.float32)
     return pixels, phrases, np.stack(targets), np.array(presence, np.float32), interior
+
+
+def _pale(image: NDArray[np.float32], *, mpp: float) -> NDArray[np.bool_]:
+    """Where red light passes, so that no nucleus can be."""
+    density = -np.log((image[..., 0] + 1) / 256)
+    smooth = ndimage.gaussian_filter(density, _PALE_SIGMA_UM / mpp)
+    return np.asarray(smooth < _PALE * np.percentile(smooth, _DARKEST))
 
 
 def _presence(target: NDArray[np.uint8]) -> float:

@@ -347,6 +347,7 @@ def _batches(
             is_wide=is_wide,
             wide_mpp=settings.mpp,
             close_share=settings.close_share,
+            pale_share=settings.pale_share,
             weights=settings.source_weights,
         )
 

@@ -68,6 +68,9 @@ class TrainingConfig(BaseModel):
         whose objects need the view; 0 for never.
     close_share : float
         Share of wide crops of nuclei that show them at `nuclei_mpp` instead of `mpp`.
+    pale_share : float
+        Share of crops where nuclei are asked for even if nobody annotated them: there are none in
+        what took up no stain, such as mucus, and the rest is unknown.
     learning_rate, encoder_learning_rate, weight_decay : float
     mpp : float
         µm per pixel at which the network looks at tissue.
@@ -120,6 +123,7 @@ class TrainingConfig(BaseModel):
     prompts_per_image: Annotated[int, Field(ge=1)] = 4
     wide_every: Annotated[int, Field(ge=0)] = 2
     close_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    pale_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     encoder_learning_rate: Annotated[float, Field(gt=0)] = 5e-4
     weight_decay: Annotated[float, Field(ge=0)] = 0.02
