@@ -17,7 +17,7 @@ from pathexplain.segmentor import starting, training
 from pathexplain.segmentor.checkpoint import read_checkpoint, write_checkpoint
 from pathexplain.segmentor.configuration import PathExplainConfig
 from pathexplain.segmentor.datasets.phantoms import phantom_fields
-from pathexplain.segmentor.datasets.reading import IGNORE, read_field, read_manifest
+from pathexplain.segmentor.datasets.reading import IGNORE, Field, read_field, read_manifest
 from pathexplain.segmentor.evaluation import evaluate
 from pathexplain.segmentor.network import PathExplainModel
 from pathexplain.segmentor.sampling import draw_batch
@@ -129,6 +129,32 @@ def test_wide_crops_of_closely_read_fields_show_as_much_tissue_as_of_others(mani
         areas[mpp, wide_mpp, close] = np.mean(shares)
     assert areas[0.25, 0.5, 0] == pytest.approx(areas[0.5, 0.5, 0], rel=0.25)
     assert areas[0.25, 0.5, 1] > 1.3 * areas[0.25, 0.5, 0]
+
+
+@pytest.mark.parametrize("annotated", ["gland", "nucleus"])
+def test_nuclei_are_known_to_be_absent_from_glass_alone(manifest, annotated):
+    """Right half glass, left half stained; of nuclei, a stripe of the stained half is annotated."""
+    record = read_manifest(manifest)[0]
+    image = np.full((200, 200, 3), (110, 60, 140), np.uint8)
+    image[:, 100:] = 243
+    plane = np.full((200, 200), 0 if annotated == "gland" else 255, np.uint8)
+    plane[:, 20:60] = 1
+    field = Field(record, image, {annotated: plane}, None, None, (), 0.5)
+    n_glass = 0
+    for step in range(8):
+        batch = draw_batch(
+            {"tnbc": [field]}, ["x"], seed=0, step=step, batch_size=1, crop_px=64, n_prompts=2,
+            pale_share=1.0,
+        )  # fmt: skip
+        place = 1 if annotated == "gland" else 0
+        target, red = batch.targets[0, place].numpy(), batch.pixels[0, 0].numpy()
+        assert set(np.unique(target)) <= {0, 255} | ({1} if annotated == "nucleus" else set())
+        if {0, 255} <= set(np.unique(target)):
+            n_glass += 1
+            assert red[target == 0].mean() > red[target != 0].mean() + 0.5
+        if not (target == 1).any():
+            assert batch.presence[0, place].isnan()
+    assert n_glass > 1
 
 
 @pytest.mark.parametrize("file", sorted(RECIPES.glob("*.yaml")), ids=lambda file: file.stem)
