@@ -39,7 +39,7 @@ def run() -> dict[str, Any]:
 
     default = Path(tempfile.gettempdir()) / "pathexplain-typed-nuclei"
     place = Path(os.environ.get("PATHEXPLAIN_FOLDER", default))
-    steps = int(os.environ.get("PATHEXPLAIN_STEPS", "250"))
+    steps = int(os.environ.get("PATHEXPLAIN_STEPS", "500"))
     scores: dict[str, list[ImageScore]] = {"ours": [], "stain": []}
     for fold, manifest in enumerate(_folds(place)):
         weights = train(_settings(manifest, place / f"fold-{fold}", steps))
