@@ -7,6 +7,7 @@ number of the step.
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,7 +117,7 @@ def save_checkpoint(
         "seed": settings.seed,
         "mpp": settings.mpp,
         "code_version": __version__,
-        "command": made.command,
+        "command": _without_folders(made.command),
         "data": settings.data.name,
         "data_sha256": data.sha256,
         "images": {
@@ -130,6 +131,12 @@ def save_checkpoint(
         "history": history,
     }
     write_checkpoint(settings.out, model, tokenizer)
+
+
+def _without_folders(command: str) -> str:
+    """Return a command line whose absolute paths are bare names."""
+    words = [Path(word).name if Path(word).is_absolute() else word for word in shlex.split(command)]
+    return shlex.join(words)
 
 
 def _licence(source: str, own: Any, earlier: dict[str, str]) -> str:

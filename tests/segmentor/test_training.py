@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -228,7 +229,9 @@ def test_blending_needs_weights_to_blend_with_and_a_share(tmp_path, text, messag
         read_training_config(path)
 
 
-def test_two_trainings_from_one_start_are_averaged(manifest, tiny_checkpoint):
+def test_two_trainings_from_one_start_are_averaged(manifest, tiny_checkpoint, monkeypatch):
+    recipe = str(manifest.parent / "two words.yaml")
+    monkeypatch.setattr(sys, "argv", ["/opt/bin/pathexplain", "train", recipe, "--quiet"])
     first, second = (
         training.train(configure(manifest, tiny_checkpoint, f"seed-{seed}", seed=seed))
         for seed in (1, 2)
@@ -241,6 +244,7 @@ def test_two_trainings_from_one_start_are_averaged(manifest, tiny_checkpoint):
     config = json.loads((both / "config.json").read_text())
     assert config["presence_calibration"] == fitted
     assert config["card"]["settings"]["blend_with"] == "seed-1"
+    assert config["card"]["command"] == "pathexplain train 'two words.yaml' --quiet"
     options |= {"held_out": "validation"}
     both = training.train(configure(manifest, tiny_checkpoint, "same", **options))
     one, other, mean = map(weights, (first, second, both))
