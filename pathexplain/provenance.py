@@ -190,7 +190,7 @@ def _hash_of(item: str | Path) -> str:
 def _command_line() -> str:
     """Return this process's command line with the program's bare name."""
     program = Path(sys.argv[0] if sys.argv else "").name
-    name = "python -m pathexplain" if program == "__main__.py" else program or "python"
+    name = "python -m pathexplain" if program == "__main__.py" else shlex.quote(program or "python")
     return " ".join([name, *(shlex.quote(argument) for argument in sys.argv[1:])])
 
 

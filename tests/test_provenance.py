@@ -92,6 +92,7 @@ def test_collect_says_which_input_is_missing(tmp_path: Path) -> None:
     [
         (["/somewhere/bin/pathexplain", "check", "a b.yaml"], "pathexplain check 'a b.yaml'"),
         (["/somewhere/pathexplain/__main__.py", "demo"], "python -m pathexplain demo"),
+        (["/somewhere/it's.py", "demo"], "'it'\"'\"'s.py' demo"),
         ([""], "python"),
     ],
 )
