@@ -258,9 +258,12 @@ def _place(
 
 def _window(array: NDArray[np.uint8], row: int, column: int, half: int) -> NDArray[np.uint8]:
     """Square window around a pixel, mirrored beyond the border."""
+    top, left, side = row - half, column - half, 2 * half
+    if min(top, left) >= 0 and top + side <= array.shape[0] and left + side <= array.shape[1]:
+        return array[top : top + side, left : left + side]
     rows = _mirror(np.arange(row - half, row + half), array.shape[0])
     columns = _mirror(np.arange(column - half, column + half), array.shape[1])
-    return array[rows[:, None], columns[None, :]]
+    return array.take(rows, axis=0).take(columns, axis=1)
 
 
 def _mirror(index: NDArray[np.int64], length: int) -> NDArray[np.int64]:

@@ -62,17 +62,18 @@ def start_model(
     Raises
     ------
     ConfigError
-        When starting weights are not installed, or look at another resolution.
+        When starting weights are not installed, or look at another resolution and none was said.
     """
     if settings.start == IMAGENET:
         return _from_published(settings, classes, taught=taught)
     model, tokenizer = read_checkpoint(Path(settings.start))
-    if model.config.mpp != settings.mpp:
+    if model.config.mpp != settings.mpp and "mpp" not in settings.model_fields_set:
         message = (
-            f"mpp: {settings.mpp} in the configuration, but {settings.start} looks at "
-            f"{model.config.mpp} µm per pixel; fine-tune it at that"
+            f"mpp: nothing in the configuration, where {settings.mpp} is meant, but "
+            f"{settings.start} looks at {model.config.mpp} µm per pixel; say which"
         )
         raise ConfigError(message)
+    model.config.mpp = settings.mpp
     if settings.has_region_path and not model.config.has_region_path:
         model = _with_region_path(model)
         _standardize_text(model, tokenizer)

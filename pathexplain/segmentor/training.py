@@ -8,8 +8,7 @@ of (seed, step), so a run that was stopped resumes exactly. Not for the final fi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -19,6 +18,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from pathexplain.errors import ConfigError
+from pathexplain.segmentor.batches import drawn_batches
 from pathexplain.segmentor.checkpoint import CONFIG, read_checkpoint
 from pathexplain.segmentor.devices import choose_device, computes_in_bfloat16
 from pathexplain.segmentor.interruption import interruptible
@@ -29,7 +29,6 @@ from pathexplain.segmentor.optimization import (
     set_modes,
 )
 from pathexplain.segmentor.overlays import write_overlays
-from pathexplain.segmentor.sampling import Batch, draw_batch
 from pathexplain.segmentor.starting import everyday_words, start_model
 from pathexplain.segmentor.training_card import describe_checkpoint
 from pathexplain.segmentor.training_config import IMAGENET, TrainingConfig, read_training_config
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from pathexplain.segmentor.network import PathExplainModel
+    from pathexplain.segmentor.sampling import Batch
 
 __all__ = ["train"]
 
@@ -178,7 +178,7 @@ def _loop(run: _Run, progress: Progress | None, is_interrupted: Callable[[], boo
         if progress is not None and run.is_main:
             progress(0, last, metrics)
     steps = range(run.reached.step, last)
-    for batch in _batches(run.data, words, settings, steps=steps, seed=seed, batch_size=share):
+    for batch in drawn_batches(run.data, words, settings, steps=steps, seed=seed, batch_size=share):
         metrics = _step(run, batch)
         step = run.reached.step
         is_look = step % settings.validate_every == 0 or step == last
@@ -319,42 +319,3 @@ def _log_teaching(settings: TrainingConfig) -> Callable[[int, float], None]:
             append_metrics(settings.out, {"distill_step": step, "loss": loss})
 
     return taught
-
-
-def _batches(
-    data: TrainingData,
-    words: Sequence[str],
-    settings: TrainingConfig,
-    *,
-    steps: range,
-    seed: int,
-    batch_size: int,
-) -> Iterator[Batch]:
-    """Batches of these steps, the next one made while the current one is used."""
-
-    def make(step: int) -> Batch:
-        """Batch of one step; every few steps a quarter as many crops, twice as wide."""
-        every = settings.wide_every
-        is_wide = every > 0 and step % every == every - 1
-        return draw_batch(
-            data.train,
-            words,
-            seed=seed,
-            step=step,
-            batch_size=max(1, batch_size // 4) if is_wide else batch_size,
-            crop_px=settings.crop_px * 2 if is_wide else settings.crop_px,
-            n_prompts=settings.prompts_per_image,
-            is_wide=is_wide,
-            wide_mpp=settings.mpp,
-            close_share=settings.close_share,
-            pale_share=settings.pale_share,
-            weights=settings.source_weights,
-        )
-
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        made = [pool.submit(make, step) for step in steps[:1]]
-        for step in steps:
-            batch = made.pop().result()
-            if step + 1 in steps:
-                made.append(pool.submit(make, step + 1))
-            yield batch

@@ -63,6 +63,9 @@ class TrainingConfig(BaseModel):
         Share of narrow and of wide crops, where it is not that of `datasets.sources`.
     steps, batch_size, crop_px, prompts_per_image : int
         `batch_size` is that of all processes together.
+    workers : int
+        Processes that draw batches, for a GPU that would wait for one; 0 draws the next batch in a
+        thread. The batches, and so the weights, are the same.
     wide_every : int
         Every so many steps, crops are twice as wide and the batch is a quarter, of the sources
         whose objects need the view; 0 for never.
@@ -73,7 +76,8 @@ class TrainingConfig(BaseModel):
         what took up no stain, such as mucus, and the rest is unknown.
     learning_rate, encoder_learning_rate, weight_decay : float
     mpp : float
-        µm per pixel at which the network looks at tissue.
+        µm per pixel at which the network looks at tissue; where none is given, that of the
+        checkpoint to start from. Another than that is learned: it takes as many steps as a stage.
     nuclei_mpp : float or None
         µm per pixel at which it looks for nuclei and cells. None is that of the checkpoint to start
         from, and `mpp` where there is none.
@@ -119,6 +123,7 @@ class TrainingConfig(BaseModel):
     patience: Annotated[int, Field(ge=1)] | None = None
     n_phantoms: Annotated[int, Field(ge=0)] = 0
     batch_size: Annotated[int, Field(ge=1)] = 16
+    workers: Annotated[int, Field(ge=0)] = 0
     crop_px: Annotated[int, Field(ge=64, multiple_of=32)] = 256
     prompts_per_image: Annotated[int, Field(ge=1)] = 4
     wide_every: Annotated[int, Field(ge=0)] = 2
@@ -244,7 +249,7 @@ def _checked(raw: object, where: str) -> TrainingConfig:
 
 
 def _as_started(config: TrainingConfig) -> TrainingConfig:
-    """Look for nuclei as the checkpoint to start from does, where nothing else is said."""
+    """Look as closely as the checkpoint to start from does, where nothing else is said."""
     if config.blend < 1 and (config.start == IMAGENET or config.patience is not None):
         message = (
             f"blend: {config.blend:g} needs a checkpoint to start from, and no patience; "
@@ -254,10 +259,12 @@ def _as_started(config: TrainingConfig) -> TrainingConfig:
     if config.blend_with is not None and config.blend == 1:
         message = f"blend_with: {config.blend_with!r} has no share; say blend, below 1"
         raise ConfigError(message)
-    if config.nuclei_mpp is not None or config.start == IMAGENET:
+    if config.start == IMAGENET:
         return config
     shape = json.loads((Path(config.start) / _SHAPE).read_text(encoding="utf-8"))
-    return config.model_copy(update={"nuclei_mpp": shape.get("nuclei_mpp")})
+    taken = {name: shape[name] for name in ("mpp", "nuclei_mpp") if name in shape}
+    said = {name for name in taken if getattr(config, name) is not None} & config.model_fields_set
+    return config.model_copy(update={k: v for k, v in taken.items() if k not in said})
 
 
 def _start(start: str, folder: Path) -> str:

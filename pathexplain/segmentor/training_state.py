@@ -47,7 +47,9 @@ STATE, METRICS = "state.pt", "metrics.jsonl"
 OPEN_LICENCE = "Apache-2.0"
 RESEARCH_LICENCE = "CC BY-NC-SA 4.0 (non-commercial: some training sources are)"
 # Options that say where and how often, not what is learned.
-_NOT_LEARNING = {"data", "out", "start", "blend_with", "checkpoint_every", "overlays_every"}
+_NOT_LEARNING = {
+    "data", "out", "start", "blend_with", "workers", "checkpoint_every", "overlays_every",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

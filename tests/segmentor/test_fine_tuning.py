@@ -226,13 +226,25 @@ def test_a_table_is_told_from_a_manifest_by_its_header(own, manifest, tmp_path):
         ({"start": "nowhere"}, "'nowhere' is no checkpoint directory .* compact"),
         ({"steps": 0}, "steps: .*greater than or equal to 1"),
         ({"freeze": "all", "batch_size": 0}, "freeze: .*; batch_size: "),
-        ({"mpp": 0.25}, "0.25 in the configuration, but .* looks at 0.5"),
         ({"sources": ("elsewhere",)}, r"no source \['elsewhere'\]; it holds own"),
     ],
 )
 def test_wrong_options_are_named(own, tiny_checkpoint, options, message):
     with pytest.raises(ConfigError, match=message):
         training.train(tune(own, tiny_checkpoint, "o", **options))
+
+
+def test_tissue_is_looked_at_as_the_start_does_or_as_is_said(own, tiny_checkpoint):
+    config = json.loads((tiny_checkpoint / "config.json").read_text()) | {"mpp": 0.8}
+    (tiny_checkpoint / "config.json").write_text(json.dumps(config))
+    seen = []
+    for out, said in (("as", {}), ("other", {"mpp": 0.4})):
+        folder = training.train(tune(own, tiny_checkpoint, out, steps=1, **said))
+        seen.append(json.loads((folder / "config.json").read_text())["mpp"])
+    assert seen == [0.8, 0.4]
+    unsaid = TrainingConfig(version=1, data=own, out=own.parent / "u", start=str(tiny_checkpoint))
+    with pytest.raises(ConfigError, match=r"where 0\.5 is meant, but .* looks at 0\.8"):
+        training.train(unsaid)
 
 
 def test_a_table_in_place_of_a_configuration_is_told_where_to_go(own):

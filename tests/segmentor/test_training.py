@@ -14,7 +14,7 @@ import yaml
 from accelerate.state import AcceleratorState
 
 from pathexplain.errors import ConfigError
-from pathexplain.segmentor import starting, training
+from pathexplain.segmentor import batches, starting, training
 from pathexplain.segmentor.checkpoint import read_checkpoint, write_checkpoint
 from pathexplain.segmentor.configuration import PathExplainConfig
 from pathexplain.segmentor.datasets.phantoms import phantom_fields
@@ -201,10 +201,12 @@ def test_same_seed_same_weights_and_an_interrupted_run_resumes_exactly(
     with pytest.raises(StoppedError):
         training.train(settings, progress=stop)
     resumed = training.train(settings)
-    expected, repeated, continued = map(weights, (whole, again, resumed))
+    drawn = training.train(configure(manifest, tiny_checkpoint, "drawn", workers=2))
+    expected, repeated, continued, elsewhere = map(weights, (whole, again, resumed, drawn))
     for name, tensor in expected.items():
         assert torch.equal(tensor, repeated[name]), name
         assert torch.equal(tensor, continued[name]), name
+        assert torch.equal(tensor, elsewhere[name]), name
     start = weights(tiny_checkpoint)
     assert any(not torch.equal(tensor, start[name]) for name, tensor in expected.items())
     assert not (resumed / "state.pt").exists()
@@ -286,7 +288,7 @@ def test_one_batch_can_be_learned(manifest, tiny_checkpoint, monkeypatch):
     def always_the_first(fields, words, **options):
         return original(fields, words, **(options | {"step": 0, "crop_px": 64, "batch_size": 2}))
 
-    monkeypatch.setattr(training, "draw_batch", always_the_first)
+    monkeypatch.setattr(batches, "draw_batch", always_the_first)
     settings = configure(
         manifest, tiny_checkpoint, "fit", steps=150, validate_every=1000, checkpoint_every=1000,
         learning_rate=5e-3, encoder_learning_rate=5e-3,
