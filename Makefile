@@ -57,6 +57,10 @@ train-compact: $(VENV)/dev ## train the weights that ship anew (hours; needs the
 	$(BIN)/pathexplain train training/fifth-stage.yaml
 	$(BIN)/pathexplain train training/sixth-stage.yaml
 	$(BIN)/pathexplain train training/seventh-stage.yaml
+	$(BIN)/pathexplain train training/eighth-stage.yaml
+	$(BIN)/pathexplain train training/ninth-stage.yaml
+	$(BIN)/pathexplain train training/held-out-stage.yaml
+	$(BIN)/pathexplain train training/held-out-last-stage.yaml
 	$(BIN)/pathexplain train training/compact.yaml
 	$(BIN)/pathexplain train training/open-first-stage.yaml
 	$(BIN)/pathexplain train training/open-second-stage.yaml
@@ -64,6 +68,8 @@ train-compact: $(VENV)/dev ## train the weights that ship anew (hours; needs the
 	$(BIN)/pathexplain train training/open-fourth-stage.yaml
 	$(BIN)/pathexplain train training/open-fifth-stage.yaml
 	$(BIN)/pathexplain train training/open-sixth-stage.yaml
+	$(BIN)/pathexplain train training/open-seventh-stage.yaml
+	$(BIN)/pathexplain train training/open-eighth-stage.yaml
 	$(BIN)/pathexplain train training/compact-open.yaml
 
 # Run where the repository is not on the path, so that they use the installed package, like a reader.

@@ -15,6 +15,7 @@ from typing import Literal
 
 __all__ = [
     "NUCLEAR",
+    "NUCLEUS",
     "OBJECTS",
     "REGIONS",
     "STRUCTURES",
@@ -32,6 +33,7 @@ Kind = Literal["region", "instances"]
 
 STRUCTURES: tuple[Structure, ...] = ("tissue", "cell", "nuclei")
 NUCLEAR: frozenset[str] = frozenset(("cell", "nuclei"))
+NUCLEUS = "nucleus"
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Term:
 OBJECTS: dict[str, Term] = {
     term.name: term
     for term in (
-        Term("nucleus", "nuclei", "instances", ("cell nucleus", "any nucleus", "cell", "nuclear")),
+        Term(NUCLEUS, "nuclei", "instances", ("cell nucleus", "any nucleus", "cell", "nuclear")),
         Term(
             "epithelial",
             "nuclei",

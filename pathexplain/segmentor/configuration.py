@@ -62,6 +62,8 @@ class PathExplainConfig(PreTrainedConfig):
         Whether sentence embeddings are centred and scaled: those of prompts differ little.
     presence_calibration : dict, optional
         Weights `score` and `mask`, and `offset`; see `presence.PresenceCalibration`.
+    nucleus_offset : float
+        Added by `NetworkSegmentor` to the mask logits of "nucleus"; see `mask_fitting`.
     text_hidden_size, text_layers, text_heads, text_vocabulary : int
         The small BERT text encoder; not looked at where `text_backbone` is given.
     text_length : int
@@ -126,6 +128,7 @@ class PathExplainConfig(PreTrainedConfig):
         has_region_path: bool = True,
         standardizes_text: bool = True,
         presence_calibration: dict[str, float] | None = None,
+        nucleus_offset: float = 0.0,
         nuclei_mpp: float | None = None,
         **kwargs: Any,
     ) -> None:
@@ -139,6 +142,7 @@ class PathExplainConfig(PreTrainedConfig):
         self.has_region_path = has_region_path
         self.standardizes_text = standardizes_text
         self.presence_calibration = presence_calibration
+        self.nucleus_offset = nucleus_offset
         self.text_hidden_size = text_hidden_size
         self.text_layers = text_layers
         self.text_heads = text_heads

@@ -24,12 +24,12 @@ from pathexplain.segmentor.checkpoint import read_checkpoint
 from pathexplain.segmentor.devices import choose_device, lanes, precision
 from pathexplain.segmentor.folding import fold_normalization
 from pathexplain.segmentor.network import INTERIOR_OF, EncodedText, PathExplainModel
-from pathexplain.segmentor.planes import ChosenPlanes, DeferredPlanes, full_size, restore, zeros
+from pathexplain.segmentor.planes import ChosenPlanes, DeferredPlanes
 from pathexplain.segmentor.presence import PresenceCalibration, mask_evidence
 from pathexplain.segmentor.segmentation import Segmentation
 from pathexplain.segmentor.text import tokenize
 from pathexplain.segmentor.windows import STRIDE_PX, hann_weights, tile_windows
-from pathexplain.vocabulary import NUCLEAR, canonical_text
+from pathexplain.vocabulary import NUCLEAR, NUCLEUS, canonical_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -74,6 +74,7 @@ class NetworkSegmentor:
         self.settings_sha256 = str(getattr(model, "settings_sha256", ""))
         self.mpp = float(model.config.mpp)
         self.nuclei_mpp = float(model.config.nuclei_mpp or self.mpp)
+        self.nucleus_offset = float(model.config.nucleus_offset)
         self.classes: tuple[str, ...] = tuple(model.config.classes)
         self.sources: tuple[str, ...] = tuple(model.config.card.get("sources", ()))
         self._model = model
@@ -183,14 +184,16 @@ class NetworkSegmentor:
         shape = (image.shape[0], image.shape[1])
         presence = np.zeros(len(parsed), np.float32)
         interiors: dict[int, NDArray[np.float32] | None] = {}
-        looks: list[NDArray[np.float32] | DeferredPlanes] = []
+        looks: list[DeferredPlanes] = []
         places: dict[int, tuple[int, int]] = {}
         for look, (network_mpp, members) in enumerate(self._looks(parsed)):
             resized = _resize(image, network_scale(mpp, network_mpp))
+            asked = [parsed[member] for member in members]
             maps, seen = self._predict(resized, _some(text, members), shape)
+            maps = maps.moved(self._offsets(asked))
             presence[members] = seen
             places |= {member: (look, plane) for plane, member in enumerate(members)}
-            interiors |= _interiors(maps, [parsed[member] for member in members], members)
+            interiors |= _interiors(maps, asked, members)
             looks.append(maps)
         order = tuple(places[index] for index in range(len(parsed)))
         return Segmentation(
@@ -229,7 +232,7 @@ class NetworkSegmentor:
         for network_mpp, members in self._looks(prompts):
             batch = _some(text, members).shared(1)
             resized = _resize(image, network_scale(mpp, network_mpp))
-            _, _, parts = self._decode(resized, batch)
+            _, parts = self._decode(_padded(resized), batch)
             found[members] = parts.T.numpy()
         return found
 
@@ -240,6 +243,10 @@ class NetworkSegmentor:
             network_mpp = self.nuclei_mpp if prompt.structure in NUCLEAR else self.mpp
             looks.setdefault(network_mpp, []).append(index)
         return list(looks.items())
+
+    def _offsets(self, prompts: Sequence[Prompt]) -> list[float]:
+        """Say what is added to the mask logits of each prompt."""
+        return [self.nucleus_offset if p.object == NUCLEUS else 0.0 for p in prompts]
 
     def _wording(self, prompt: Prompt) -> str:
         """Word a prompt as the network reads it: canonically where the object is known."""
@@ -265,48 +272,43 @@ class NetworkSegmentor:
     @torch.inference_mode()
     def _predict(
         self, image: NDArray[np.uint8], text: EncodedText, shape: tuple[int, int]
-    ) -> tuple[NDArray[np.float32] | DeferredPlanes, NDArray[np.float32]]:
-        """(P + 2, H, W) probabilities and interiors of a rescaled image, and presence (P,)."""
-        batch = text.shared(1)
-        height, width = image.shape[:2]
-        windows = list(tile_windows(height, width))
+    ) -> tuple[DeferredPlanes, NDArray[np.float32]]:
+        """P + 2 planes of prompts and interiors, of a rescaled image, and presence (P,).
+
+        Where the image needs several windows, their logits are blended at the size of the masks.
+        """
+        batch, stride = text.shared(1), self._model.mask_stride
+        seen, whole = (image.shape[0], image.shape[1]), _padded(image)
+        padded = (whole.shape[0], whole.shape[1])
+        presence = torch.zeros(len(text.sentence))
+        windows = list(tile_windows(*padded))
         if len(windows) == 1:
-            logits, padded, parts = self._decode(image, batch)
+            logits, parts = self._decode(whole, batch)
             presence = self._calibration(parts[0], parts[1])
             planes = tuple(plane.cpu() for plane in logits)
-            return DeferredPlanes(planes, padded, (height, width), shape), presence.numpy()
-        n_prompts = len(text.sentence)
-        total, weight = zeros(n_prompts + 2, height, width), zeros(height, width)
-        presence = torch.zeros(n_prompts)
+            return DeferredPlanes(planes, padded, seen, shape), presence.numpy()
+        total = torch.zeros(len(presence) + 2, padded[0] // stride, padded[1] // stride)
+        weight = torch.zeros(total.shape[1:])
         for rows, columns in windows:
-            maps, seen = self._predict_tile(image[rows, columns], batch)
-            blend = hann_weights(maps.shape[1], maps.shape[2])
-            total[:, rows, columns] += maps.mul_(blend)
-            weight[rows, columns] += blend
-            presence = torch.maximum(presence, seen)
-        return restore(total.div_(weight), shape), presence.numpy()
+            logits, parts = self._decode(whole[rows, columns], batch)
+            presence = torch.maximum(presence, self._calibration(parts[0], parts[1]))
+            place = _coarser(rows, stride), _coarser(columns, stride)
+            blend = hann_weights(*logits[0].shape)
+            weight[place] += blend
+            for plane, target in zip(logits, total, strict=True):
+                target[place].addcmul_(plane.cpu().float(), blend)
+        return DeferredPlanes(tuple(total.div_(weight)), padded, seen, shape), presence.numpy()
 
-    def _predict_tile(self, tile: NDArray[np.uint8], text: EncodedText) -> tuple[Tensor, Tensor]:
-        """One pass: (P + 2, h, w) maps in [0, 1], and presence (P,)."""
-        logits, padded, parts = self._decode(tile, text)
-        maps = full_size(logits, padded=padded, shape=(tile.shape[0], tile.shape[1]))
-        return maps, self._calibration(parts[0], parts[1])
-
-    def _decode(
-        self, tile: NDArray[np.uint8], text: EncodedText
-    ) -> tuple[list[Tensor], tuple[int, int], Tensor]:
-        """P + 2 planes of logits, the padded size that they cover, and what presence is made of."""
-        height, width = tile.shape[:2]
-        pad = ((0, -height % STRIDE_PX), (0, -width % STRIDE_PX), (0, 0))
-        padded = np.pad(tile, pad, mode="symmetric")
-        pixels = torch.from_numpy(np.moveaxis(padded, -1, 0)[None].astype(np.float32) / 127.5 - 1)
+    def _decode(self, tile: NDArray[np.uint8], text: EncodedText) -> tuple[list[Tensor], Tensor]:
+        """P + 2 planes of logits, and what presence is made of; of a tile that needs no padding."""
+        pixels = torch.from_numpy(np.moveaxis(tile, -1, 0)[None].astype(np.float32) / 127.5 - 1)
         pixels = pixels.to(self._device).contiguous(memory_format=torch.channels_last)
         with precision(self._device):
             encoded = self._model.encode_image(pixels)
             output = self._model.decode(encoded, text)
         logits = [*output.masks[0], *encoded.interiors[0]]
         parts = torch.stack([output.presence[0].float(), mask_evidence(output.masks[0])])
-        return logits, (padded.shape[0], padded.shape[1]), parts.cpu()
+        return logits, parts.cpu()
 
 
 def network_scale(mpp: float, network_mpp: float) -> float:
@@ -326,13 +328,24 @@ def network_scale(mpp: float, network_mpp: float) -> float:
     return near if abs(near / exact - 1) <= NEAR_SCALE else exact
 
 
+def _padded(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Mirror an image at its lower and right border to a size that the network takes."""
+    pad = ((0, -image.shape[0] % STRIDE_PX), (0, -image.shape[1] % STRIDE_PX), (0, 0))
+    return np.pad(image, pad, mode="symmetric")
+
+
+def _coarser(span: slice, stride: int) -> slice:
+    """Place of a window in maps of the masks."""
+    return slice(span.start // stride, span.stop // stride)
+
+
 def _some(text: EncodedText, members: list[int]) -> EncodedText:
     """Text of some of the prompts."""
     return EncodedText(text.states[members], text.mask[members], text.sentence[members])
 
 
 def _interiors(
-    maps: NDArray[np.float32] | DeferredPlanes, prompts: Sequence[Prompt], members: Sequence[int]
+    maps: DeferredPlanes, prompts: Sequence[Prompt], members: Sequence[int]
 ) -> dict[int, NDArray[np.float32] | None]:
     """Depth maps by the place of the prompt, shared by those that split alike; None for regions."""
     wanted = [

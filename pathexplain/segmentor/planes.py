@@ -6,8 +6,9 @@ size when it is asked for.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["ChosenPlanes", "DeferredPlanes", "full_size", "restore", "zeros"]
+__all__ = ["ChosenPlanes", "DeferredPlanes", "at_image"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +42,8 @@ class DeferredPlanes:
     --------
     >>> logits = torch.zeros(2, 2), torch.full((2, 2), 9.0)
     >>> planes = DeferredPlanes(logits, padded=(4, 4), seen=(4, 3), image=(4, 3))
-    >>> planes.shape, planes[0][0].tolist(), planes[1:].shape
-    ((2, 4, 3), [0.5, 0.5, 0.5], (1, 4, 3))
+    >>> planes.shape, planes[0][0].tolist()
+    ((2, 4, 3), [0.5, 0.5, 0.5])
     """
 
     logits: tuple[Tensor, ...]
@@ -55,18 +56,18 @@ class DeferredPlanes:
         """(P, H, W) of all planes at full size."""
         return len(self.logits), *self.image
 
-    @overload
-    def __getitem__(self, index: int) -> NDArray[np.float32]: ...
-    @overload
-    def __getitem__(self, index: slice) -> DeferredPlanes: ...
     @torch.inference_mode()
-    def __getitem__(self, index: int | slice) -> NDArray[np.float32] | DeferredPlanes:
-        """One plane at full size, or some planes still to come."""
-        if isinstance(index, slice):
-            return replace(self, logits=self.logits[index])
-        full = full_size([self.logits[index]], padded=self.padded, shape=self.seen)
-        plane: NDArray[np.float32] = restore(full, self.image)[0]
-        return plane
+    def moved(self, offsets: Sequence[float]) -> DeferredPlanes:
+        """Planes with something added to the logits of the first few."""
+        first = (
+            plane + offset if offset else plane
+            for plane, offset in zip(self.logits, offsets, strict=False)
+        )
+        return replace(self, logits=(*first, *self.logits[len(offsets) :]))
+
+    def __getitem__(self, index: int) -> NDArray[np.float32]:
+        """One plane at full size."""
+        return at_image(self.logits[index], padded=self.padded, seen=self.seen, image=self.image)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,19 +76,22 @@ class ChosenPlanes:
 
     Parameters
     ----------
-    looks : tuple of (P_i, H, W) float32 arrays or planes
+    looks : tuple of (P_i, H, W) planes
     places : tuple of (int, int), length P
         Look and plane in it, of each prompt.
 
     Examples
     --------
-    >>> near, far = np.ones((1, 2, 2), np.float32), np.zeros((1, 2, 2), np.float32)
+    >>> near, far = (
+    ...     DeferredPlanes((torch.full((1, 1), value),), (2, 2), (2, 2), (2, 2))
+    ...     for value in (99.0, -99.0)
+    ... )
     >>> planes = ChosenPlanes((near, far), ((1, 0), (0, 0)))
     >>> planes.shape, planes[1].tolist()
     ((2, 2, 2), [[1.0, 1.0], [1.0, 1.0]])
     """
 
-    looks: tuple[NDArray[np.float32] | DeferredPlanes, ...]
+    looks: tuple[DeferredPlanes, ...]
     places: tuple[tuple[int, int], ...]
 
     @property
@@ -102,33 +106,35 @@ class ChosenPlanes:
         return self.looks[look][plane]
 
 
-def full_size(
-    logits: Sequence[Tensor], *, padded: tuple[int, int], shape: tuple[int, int]
-) -> Tensor:
-    """Logits of a padded tile to (C, H, W) float32 in [0, 1], without the padding.
+@torch.inference_mode()
+def at_image(
+    logits: Tensor, *, padded: tuple[int, int], seen: tuple[int, int], image: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Bring a plane of logits to the size of the image, in one step, and to [0, 1].
 
-    Plane by plane, so that what is at work stays in the processor's cache.
+    Parameters
+    ----------
+    logits : (h, w) tensor
+        Over `padded`.
+
+    Returns
+    -------
+    (H, W) float32
+        Where the image is coarser than the logits, means of what lies in a pixel.
     """
-    maps = zeros(len(logits), *shape)
-    for plane, target in zip(logits, maps, strict=True):
-        full = functional.interpolate(
-            plane[None, None].float(), size=padded, mode="bilinear", align_corners=False
-        )
-        target.copy_(full[0, 0, : shape[0], : shape[1]].sigmoid_())
-    return maps
-
-
-def zeros(*shape: int) -> Tensor:
-    """Float32 zeros; numpy asks for large pages, without which filling them takes longer."""
-    return torch.from_numpy(np.zeros(shape, np.float32))
-
-
-def restore(maps: Tensor, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Bring (C, h, w) maps to the size of an image."""
-    if maps.shape[1:] == shape:
-        return np.asarray(maps.numpy())
-    shrinks = shape[0] < maps.shape[1]
-    restored = functional.interpolate(
-        maps[None], size=shape, mode="bilinear", align_corners=False, antialias=shrinks
-    )
-    return np.asarray(restored[0].clamp_(0, 1).numpy())
+    strides = [whole / part for whole, part in zip(padded, logits.shape, strict=True)]
+    kept = [math.ceil(side / stride) + 1 for side, stride in zip(seen, strides, strict=True)]
+    scale = [full * stride / side for full, stride, side in zip(image, strides, seen, strict=True)]
+    plane = logits[None, None, : kept[0], : kept[1]].float()
+    plane = functional.pad(plane, (0, 1, 0, 1), mode="replicate")
+    shrinks = min(scale) < 1
+    resampled = functional.interpolate(
+        plane.sigmoid() if shrinks else plane,
+        scale_factor=scale,
+        mode="bilinear",
+        align_corners=False,
+        antialias=shrinks,
+        recompute_scale_factor=False,
+    )[0, 0, : image[0], : image[1]]
+    found = resampled.clamp_(0, 1) if shrinks else resampled.sigmoid()
+    return np.ascontiguousarray(found.numpy())

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from pathexplain.errors import ConfigError
+from pathexplain.errors import ConfigError, FitError
 from pathexplain.segmentor.batches import drawn_batches
 from pathexplain.segmentor.checkpoint import CONFIG, read_checkpoint
 from pathexplain.segmentor.devices import choose_device, computes_in_bfloat16
@@ -57,6 +58,10 @@ __all__ = ["train"]
 Progress = Callable[[int, int, dict[str, float]], None]
 SEED_STRIDE = 1_000_003
 _DISTILL_LOG = 100
+_MOST_SKIPPED = 5
+# Without cuDNN's: its gradients of queries were not finite every few dozen steps (bfloat16, torch
+# 2.11, cuDNN 9, H100); the others took as long, without one such step in 28,900.
+_ATTENTION = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
 
 def train(config: str | Path | TrainingConfig, *, progress: Progress | None = None) -> Path:
@@ -92,7 +97,10 @@ def train(config: str | Path | TrainingConfig, *, progress: Progress | None = No
         return settings.out
     accelerator.wait_for_everyone()  # nobody writes before all have looked
     run = _begin(settings, data, accelerator, identity)
-    with interruptible(n_processes=accelerator.num_processes) as is_interrupted:
+    with (
+        interruptible(n_processes=accelerator.num_processes) as is_interrupted,
+        sdpa_kernel(_ATTENTION),
+    ):
         _loop(run, progress, is_interrupted)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
@@ -115,6 +123,7 @@ class _Run:
     tokenizer: Tokenizer
     optimizer: Any
     reached: Reached
+    n_skipped: int = 0
 
     @property
     def is_main(self) -> bool:
@@ -150,6 +159,10 @@ def _begin(settings: TrainingConfig, data: TrainingData, accelerator: Any, ident
             settings, data.classes(), taught=_log_teaching(settings) if is_new else None
         )
         _check_blend(settings, model)
+        if settings.calibration_from is not None:
+            other = read_checkpoint(Path(settings.calibration_from))[0].config
+            model.config.presence_calibration = other.presence_calibration
+            model.config.nucleus_offset = other.nucleus_offset
         freeze(model, settings)
         optimizer = make_optimizer(model, settings)
         reached = resume(settings, model, optimizer, identity=identity)
@@ -203,6 +216,7 @@ def _blend(run: _Run) -> None:
     other = read_checkpoint(Path(settings.blend_with or settings.start))[0]
     if settings.blend_with is not None and settings.held_out == "none":
         run.model.config.presence_calibration = other.config.presence_calibration
+        run.model.config.nucleus_offset = other.config.nucleus_offset
     before = other.state_dict()
     after = run.model.state_dict()
     mean = {
@@ -242,10 +256,31 @@ def _step(run: _Run, batch: Batch) -> dict[str, float]:
     losses = batch_losses(run.prepared, run.model, run.tokenizer, batch, run.accelerator.device)
     run.optimizer.zero_grad(set_to_none=True)
     run.accelerator.backward(losses.total)
-    run.accelerator.clip_grad_norm_(run.prepared.parameters(), 1.0)
-    run.optimizer.step()
+    norm = run.accelerator.clip_grad_norm_(run.prepared.parameters(), 1.0)
+    skipped = _skipped(run, is_finite=bool(torch.isfinite(norm)))
+    if not skipped:
+        run.optimizer.step()
     run.reached = replace(run.reached, step=step + 1)
-    return numbers(losses) | {"seconds": time.perf_counter() - started}
+    return numbers(losses) | skipped | {"seconds": time.perf_counter() - started}
+
+
+def _skipped(run: _Run, *, is_finite: bool) -> dict[str, float]:
+    """Say in the metrics that a step is left out, since one bad gradient would spoil all weights.
+
+    Raises
+    ------
+    FitError
+        When so many were left out in a row that nothing is learned any more.
+    """
+    run.n_skipped = 0 if is_finite else run.n_skipped + 1
+    if run.n_skipped > _MOST_SKIPPED:
+        message = (
+            f"{run.settings.out}: the gradients of {run.n_skipped} steps in a row, the last of "
+            f"them step {run.reached.step + 1}, are not finite; nothing is learned. Try a lower "
+            f"learning_rate (it is {run.settings.learning_rate:g}); earlier steps are kept there"
+        )
+        raise FitError(message)
+    return {} if is_finite else {"skipped": float(run.n_skipped)}
 
 
 def _look(run: _Run) -> dict[str, float]:

@@ -7,8 +7,12 @@ import logging
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from torch import nn
+
 from pathexplain.errors import PathExplainError
-from pathexplain.segmentor.checkpoint import CONFIG
+from pathexplain.segmentor.checkpoint import CONFIG, read_checkpoint
+from pathexplain.segmentor.devices import choose_device
+from pathexplain.segmentor.mask_fitting import fit_nucleus_offset
 from pathexplain.segmentor.network_segmentor import NetworkSegmentor
 from pathexplain.segmentor.presence_fitting import fit_presence, presence_pairs
 from pathexplain.serialization import write_json
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["describe_checkpoint"]
 
 # What the file `config.json` calls them.
-_PRESENCE = "presence_calibration"
+_PRESENCE, _OFFSET = "presence_calibration", "nucleus_offset"
 _LOG = logging.getLogger("pathexplain")
 
 
@@ -37,7 +41,7 @@ def describe_checkpoint(settings: TrainingConfig, data: TrainingData) -> Path | 
 
     split = "validation" if data.validation else "train"
     try:
-        _weigh_presence(settings.out, data)
+        _calibrate(settings.out, data)
         figures = evaluate(
             str(settings.out),
             data=settings.data,
@@ -51,10 +55,16 @@ def describe_checkpoint(settings: TrainingConfig, data: TrainingData) -> Path | 
         return None
 
 
-def _weigh_presence(folder: Path, data: TrainingData) -> None:
-    """Fit the weights of presence on the validation images, where these are enough."""
-    segmentor = NetworkSegmentor.load(str(folder))
-    fitted = fit_presence(*presence_pairs(segmentor, data.validation))
-    if fitted is not None:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        write_json(folder / CONFIG, config | {_PRESENCE: asdict(fitted)})
+def _calibrate(folder: Path, data: TrainingData) -> None:
+    """Fit what is fitted on the validation images, where these are enough."""
+    found: dict[str, object] = {}
+    presence = fit_presence(*presence_pairs(NetworkSegmentor.load(str(folder)), data.validation))
+    if presence is not None:
+        found[_PRESENCE] = asdict(presence)
+    model, tokenizer = read_checkpoint(folder)
+    nn.Module.to(model, choose_device("auto"))
+    offset = fit_nucleus_offset(model, tokenizer, data.validation)
+    if offset is not None:
+        found[_OFFSET] = offset
+    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    write_json(folder / CONFIG, config | found)

@@ -41,8 +41,9 @@ class TrainingConfig(BaseModel):
         Sources of the data to train on; empty for all.
     held_out : {"validation", "none"}
         Which images of the training rows only validate. With "none" all are learned from, for a
-        last training in which nothing is left to choose: nothing validates it, presence stays
-        calibrated as in `start`, and the card's figures are of images that it has seen.
+        last training in which nothing is left to choose: nothing validates it, it stays
+        calibrated as `start` or `calibration_from`, and the card's figures are of images that it
+        has seen.
     start : str
         "imagenet" (published image and sentence encoders, from the ``train`` extra), the name of
         weights that ship, such as "compact", or a checkpoint directory to fine-tune.
@@ -89,6 +90,10 @@ class TrainingConfig(BaseModel):
         Weights to take that mean with in place of those of `start`: a checkpoint directory that
         another training from the same start wrote (Wortsman 2022, Model soups, arXiv 2203.05482).
         Where nothing is held out, presence is calibrated as there.
+    calibration_from : str or None
+        Where nothing is held out, the checkpoint directory whose calibration is taken, of presence
+        and of the masks of nuclei: of a training alike but for the images that it held out. None
+        is that of `start`.
     stop_after : int or None
         Stop at this step of the schedule; a later stage starts from the checkpoint.
     patience : int or None
@@ -140,6 +145,7 @@ class TrainingConfig(BaseModel):
     nuclei_mpp: Annotated[float, Field(gt=0)] | None = None
     blend: Annotated[float, Field(gt=0, le=1)] = 1.0
     blend_with: str | None = None
+    calibration_from: str | None = None
     seed: int = 0
 
     def mpp_for(self, structures: Iterable[str]) -> float:
@@ -184,6 +190,8 @@ def read_training_config(path: str | Path) -> TrainingConfig:
                 "start": _start(config.start, folder),
                 "text_from": config.text_from and _start(config.text_from, folder),
                 "blend_with": config.blend_with and _start(config.blend_with, folder),
+                "calibration_from": config.calibration_from
+                and _start(config.calibration_from, folder),
             }
         )
     )
@@ -258,6 +266,12 @@ def _as_started(config: TrainingConfig) -> TrainingConfig:
         raise ConfigError(message)
     if config.blend_with is not None and config.blend == 1:
         message = f"blend_with: {config.blend_with!r} has no share; say blend, below 1"
+        raise ConfigError(message)
+    if config.calibration_from is not None and config.held_out != "none":
+        message = (
+            f"calibration_from: {config.calibration_from!r} is not used where images are held out, "
+            "since these are what is calibrated on; leave it out, or say held_out: none"
+        )
         raise ConfigError(message)
     if config.start == IMAGENET:
         return config

@@ -48,7 +48,8 @@ OPEN_LICENCE = "Apache-2.0"
 RESEARCH_LICENCE = "CC BY-NC-SA 4.0 (non-commercial: some training sources are)"
 # Options that say where and how often, not what is learned.
 _NOT_LEARNING = {
-    "data", "out", "start", "blend_with", "workers", "checkpoint_every", "overlays_every",
+    "data", "out", "start", "blend_with", "calibration_from", "workers", "checkpoint_every",
+    "overlays_every",
 }  # fmt: skip
 
 
@@ -105,7 +106,7 @@ def save_checkpoint(
     sources |= {name for card in blended for name in card.get("sources", {})}
     licences = {name: _licence(name, data.licences, earlier) for name in sorted(sources)}
     options = json.loads(settings.model_dump_json(exclude={"data", "out", "start"}))
-    for name in ("text_from", "blend_with"):
+    for name in ("text_from", "blend_with", "calibration_from"):
         if options[name] is not None:
             options[name] = Path(options[name]).name  # a card holds no folder of a machine
     made = collect(

@@ -17,25 +17,28 @@ if TYPE_CHECKING:
 __all__ = ["OVERLAP_PX", "STRIDE_PX", "TILE_PX", "hann_weights", "tile_spans", "tile_windows"]
 
 TILE_PX, OVERLAP_PX, STRIDE_PX = 1024, 128, 32
+GRID_PX = 4
 HANN_FLOOR = 0.02
 
 
 def tile_spans(length: int) -> list[tuple[int, int]]:
     """Start and end of tiles along one side: alike, at most `TILE_PX`, evenly spread.
 
-    They overlap by `OVERLAP_PX` or a little more.
+    They overlap by `OVERLAP_PX` or a little more, and begin where pixels of the masks do, if
+    `length` is a multiple of `STRIDE_PX`.
 
     Examples
     --------
-    >>> tile_spans(900), tile_spans(2000)
-    ([(0, 900)], [(0, 768), (616, 1384), (1232, 2000)])
+    >>> tile_spans(896), tile_spans(2016)
+    ([(0, 896)], [(0, 768), (624, 1392), (1248, 2016)])
     """
     if length <= TILE_PX:
         return [(0, length)]
     n_tiles = -(-(length - OVERLAP_PX) // (TILE_PX - OVERLAP_PX))
     side = -(-(length + (n_tiles - 1) * OVERLAP_PX) // n_tiles)
     side += -side % STRIDE_PX
-    starts = [round(i * (length - side) / (n_tiles - 1)) for i in range(n_tiles)]
+    step = (length - side) / (n_tiles - 1) / GRID_PX
+    starts = [round(i * step) * GRID_PX for i in range(n_tiles)]
     return [(start, start + side) for start in starts]
 
 

@@ -16,6 +16,7 @@ from pathexplain.segmentor.backends import load_segmentor
 from pathexplain.segmentor.checkpoint import read_checkpoint, write_checkpoint
 from pathexplain.segmentor.network import EncodedText
 from pathexplain.segmentor.network_segmentor import NetworkSegmentor
+from pathexplain.segmentor.planes import at_image
 from pathexplain.segmentor.text import tokenize
 from pathexplain.segmentor.windows import hann_weights, tile_spans
 
@@ -67,27 +68,31 @@ def test_windows_at_once_give_the_numbers_of_one_after_another(segmentor, monkey
 def test_tiles_cover_every_pixel_with_overlap(monkeypatch):
     monkeypatch.setattr(windows, "TILE_PX", 64)
     monkeypatch.setattr(windows, "OVERLAP_PX", 16)
-    for length in range(1, 400):
+    for length in range(32, 2000, 32):
         spans = tile_spans(length)
         assert spans[0][0] == 0
         assert spans[-1][1] == length
         assert len({end - start for start, end in spans}) == 1
         assert spans[0][1] <= 64
         assert all(end - start >= 16 for (start, _), (_, end) in pairwise(reversed(spans)))
+        assert all(start % 4 == 0 for start, _ in spans)  # the coarsest masks are at stride 4
 
 
 def test_blending_a_constant_gives_the_constant(segmentor, monkeypatch):
     def constant(tile, text):
-        n_planes = text.sentence.shape[1] + 2
-        return torch.full((n_planes, *tile.shape[:2]), 0.7), torch.tensor([0.9])
+        planes = torch.full(
+            (text.sentence.shape[1] + 2, tile.shape[0] // 2, tile.shape[1] // 2), 0.7
+        )
+        return list(planes), torch.tensor([[2.0], [3.0]])
 
     monkeypatch.setattr(windows, "TILE_PX", 64)
     monkeypatch.setattr(windows, "OVERLAP_PX", 16)
-    monkeypatch.setattr(segmentor, "_predict_tile", constant)
+    monkeypatch.setattr(segmentor, "_decode", constant)
     image = np.zeros((150, 130, 3), np.uint8)
     result = segmentor.segment(image, "tumor", mpp=0.5)
-    np.testing.assert_allclose(result.probabilities, 0.7, atol=1e-6)
-    assert float(result.presence[0]) == pytest.approx(0.9)
+    np.testing.assert_allclose(result.probabilities, 1 / (1 + np.exp(-0.7)), atol=1e-6)
+    seen = segmentor._calibration(torch.tensor([2.0]), torch.tensor([3.0]))
+    assert float(result.presence[0]) == pytest.approx(float(seen[0]))
 
 
 @pytest.fixture
@@ -131,23 +136,25 @@ def test_nuclei_and_tissue_are_looked_at_each_at_its_own_resolution(normalized, 
 
 @torch.inference_mode()
 def plain_maps(folder, image, phrases):
-    """All planes at full size, blended in float32, nothing folded: slow and simple."""
+    """All planes, blended in float32 and brought to full size at once, nothing folded."""
     model, tokenizer = read_checkpoint(folder)
     text = model.encode_text(*tokenize(tokenizer, phrases, length=model.config.text_length))
     text = EncodedText(text.states[None], text.mask[None], text.sentence[None])
     height, width = image.shape[:2]
-    total, weight = torch.zeros(len(phrases), height, width), torch.zeros(height, width)
-    for y, bottom in tile_spans(height):
-        for x, right in tile_spans(width):
-            tile = image[y:bottom, x:right]
-            h, w = tile.shape[:2]
-            padded = np.pad(tile, ((0, -h % 32), (0, -w % 32), (0, 0)), mode="symmetric")
-            pixels = torch.from_numpy(padded / 127.5 - 1).float().permute(2, 0, 1)[None]
-            _, output = model(pixels, text)
-            full = functional.interpolate(output.masks.float(), scale_factor=2, mode="bilinear")
-            total[:, y : y + h, x : x + w] += full[0, :, :h, :w].sigmoid() * hann_weights(h, w)
-            weight[y : y + h, x : x + w] += hann_weights(h, w)
-    return (total / weight).numpy()
+    padded = np.pad(image, ((0, -height % 32), (0, -width % 32), (0, 0)), mode="symmetric")
+    pixels = torch.from_numpy(padded / 127.5 - 1).float().permute(2, 0, 1)[None]
+    total, weight = torch.zeros(len(phrases), *padded.shape[:2]), torch.zeros(padded.shape[:2])
+    for y, bottom in tile_spans(padded.shape[0]):
+        for x, right in tile_spans(padded.shape[1]):
+            _, output = model(pixels[..., y:bottom, x:right], text)
+            share = hann_weights((bottom - y) // 2, (right - x) // 2).repeat_interleave(2, 0)
+            share = share.repeat_interleave(2, 1)
+            spread = functional.interpolate(output.masks.float(), scale_factor=2, mode="nearest")
+            total[:, y:bottom, x:right] += spread[0] * share
+            weight[y:bottom, x:right] += share
+    logits = (total / weight)[None, :, ::2, ::2]
+    full = functional.interpolate(logits, scale_factor=2, mode="bilinear")
+    return full[0, :, :height, :width].sigmoid().numpy()
 
 
 @pytest.fixture(params=[1024, 64], ids=["whole", "tiled"])
@@ -171,7 +178,7 @@ def fast_and_plain(request, normalized, monkeypatch):
 
 def test_fast_maps_are_the_plain_ones(fast_and_plain):
     fast, plain = fast_and_plain(is_bfloat16=False)
-    assert np.ptp(plain) > 0.15
+    assert np.ptp(plain) > 0.1
     np.testing.assert_allclose(fast, plain, atol=1e-5)
     assert ((fast > 0.5) != (plain > 0.5)).mean() < 1e-4
 
@@ -246,3 +253,19 @@ def test_a_large_variance_survives_a_checkpoint(tmp_path, tiny_model, tokenizer)
     model.state_dict()[name].fill_(1e6)
     again, _ = read_checkpoint(write_checkpoint(tmp_path / "large", model, tokenizer))
     assert (again.state_dict()[name] == 1e6).all()
+
+
+@pytest.mark.parametrize("image", [(60, 47), (143, 111), (30, 20)])
+def test_a_plane_reaches_the_image_where_it_belongs(image):
+    """A ramp over what the network saw stays that ramp, at every size of the image."""
+    seen, padded, stride = (60, 47), (64, 64), 2
+    steepness = 4.0
+    rows = (torch.arange(padded[0] // stride) + 0.5) * stride / seen[0]
+    logits = torch.logit(rows.clamp(0.001, 0.999)) / steepness
+    plane = logits[:, None].expand(-1, padded[1] // stride)
+    found = at_image(plane, padded=padded, seen=seen, image=image)
+    assert found.shape == image
+    place = (np.arange(image[0]) + 0.5) / image[0]
+    inner = (place > 0.1) & (place < 0.9)
+    expected = 1 / (1 + np.exp(-np.log(place / (1 - place)) / steepness))
+    np.testing.assert_allclose(found[inner, 5], expected[inner], atol=2e-3)

@@ -13,8 +13,8 @@ import torch
 import yaml
 from accelerate.state import AcceleratorState
 
-from pathexplain.errors import ConfigError
-from pathexplain.segmentor import batches, starting, training
+from pathexplain.errors import ConfigError, FitError
+from pathexplain.segmentor import batches, starting, training, training_card
 from pathexplain.segmentor.checkpoint import read_checkpoint, write_checkpoint
 from pathexplain.segmentor.configuration import PathExplainConfig
 from pathexplain.segmentor.datasets.phantoms import phantom_fields
@@ -222,9 +222,13 @@ def test_same_seed_same_weights_and_an_interrupted_run_resumes_exactly(
     [
         ("blend: 0.5", r"blend: 0\.5 needs a checkpoint"),
         ("start: compact\nblend_with: compact-open", r"compact-open' has no share; say blend"),
+        (
+            "start: compact\ncalibration_from: compact",
+            r"compact' is not used where images are held",
+        ),
     ],
 )
-def test_blending_needs_weights_to_blend_with_and_a_share(tmp_path, text, message):
+def test_what_is_taken_from_other_weights_needs_a_use(tmp_path, text, message):
     path = tmp_path / "train.yaml"
     path.write_text(f"version: 1\ndata: m.csv\nout: o\n{text}\n")
     with pytest.raises(ConfigError, match=message):
@@ -297,6 +301,68 @@ def test_one_batch_can_be_learned(manifest, tiny_checkpoint, monkeypatch):
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     losses = [row["dice"] for row in rows if "dice" in row]
     assert losses[-1] < 0.05 < losses[0]
+
+
+@pytest.mark.parametrize("is_lasting", [False, True])
+def test_a_bad_gradient_spoils_no_weights_and_many_in_a_row_end_the_training(
+    manifest, tiny_checkpoint, monkeypatch, is_lasting
+):
+    original = training.batch_losses
+    steps = []
+
+    def spoil(*arguments):
+        losses = original(*arguments)
+        steps.append(len(steps))
+        if is_lasting or len(steps) == 2:
+            return replace(losses, dice=losses.dice * float("nan"))
+        return losses
+
+    monkeypatch.setattr(training, "batch_losses", spoil)
+    settings = configure(manifest, tiny_checkpoint, "spoilt", steps=20, validate_every=20)
+    if is_lasting:
+        with pytest.raises(FitError, match="6 steps in a row, the last of them step 6"):
+            training.train(settings)
+        return
+    folder = training.train(settings)
+    assert all(tensor.isfinite().all() for tensor in weights(folder).values())
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if row.get("skipped")] == [2]
+
+
+def test_attention_whose_gradients_failed_is_not_trained_with(
+    manifest, tiny_checkpoint, monkeypatch
+):
+    original, seen = training.batch_losses, []
+
+    def watch(*arguments):
+        seen.append(torch.backends.cuda.cudnn_sdp_enabled())
+        return original(*arguments)
+
+    monkeypatch.setattr(training, "batch_losses", watch)
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    training.train(configure(manifest, tiny_checkpoint, "flash", steps=1))
+    assert seen == [False]
+    assert torch.backends.cuda.cudnn_sdp_enabled() == before
+
+
+def test_calibration_is_that_of_a_training_that_held_images_out(manifest, tiny_checkpoint):
+    other = manifest.parent / "other"
+    shutil.copytree(tiny_checkpoint, other)
+    config = json.loads((other / "config.json").read_text())
+    calibration = {"score": 0.25, "mask": 0.5, "offset": -1.5}
+    told = {"presence_calibration": calibration, "nucleus_offset": 0.5}
+    (other / "config.json").write_text(json.dumps(config | told))
+    changes = {"held_out": "none", "calibration_from": str(other), "steps": 1}
+    folder = training.train(configure(manifest, tiny_checkpoint, "calibrated", **changes))
+    made = json.loads((folder / "config.json").read_text())
+    assert {name: made[name] for name in told} == told
+    assert made["card"]["settings"]["calibration_from"] == "other"
+
+
+def test_what_is_fitted_on_held_out_images_is_kept(manifest, tiny_checkpoint, monkeypatch):
+    monkeypatch.setattr(training_card, "fit_nucleus_offset", lambda *_: 0.25)
+    folder = training.train(configure(manifest, tiny_checkpoint, "fitted", steps=1))
+    assert json.loads((folder / "config.json").read_text())["nucleus_offset"] == 0.25
 
 
 def test_evaluation_reports_only_what_is_defined(manifest):
