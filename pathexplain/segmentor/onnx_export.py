@@ -38,7 +38,10 @@ _PACKAGES = ("onnx", "onnxscript")
 
 
 class ImageGraph(nn.Module):
-    """One image and K encoded prompts to probabilities at the size of the image."""
+    """One image and K encoded prompts to probabilities at the size of the image.
+
+    As the network has them: without `nucleus_offset`, which belongs to a word, not to the graph.
+    """
 
     def __init__(self, model: PathExplainModel) -> None:
         super().__init__()

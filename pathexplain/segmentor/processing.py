@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from PIL import Image
-from torch.nn import functional
 from transformers import BatchFeature, PreTrainedTokenizerFast, ProcessorMixin
 from transformers.utils.hub import cached_file
 
@@ -20,23 +19,24 @@ from pathexplain.errors import ConfigError
 from pathexplain.prompts import as_prompts
 from pathexplain.segmentor.backends import MIN_IMAGE_PX, check_image
 from pathexplain.segmentor.network import INTERIOR_OF, EncodedImage, PromptOutput
+from pathexplain.segmentor.planes import DeferredPlanes
 from pathexplain.segmentor.presence import PresenceCalibration, mask_evidence
 from pathexplain.segmentor.segmentation import Segmentation
 from pathexplain.segmentor.text import tokenize
+from pathexplain.vocabulary import NUCLEUS
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from pathexplain.prompts import Prompt
 
 __all__ = ["PathExplainProcessor"]
 
 STRIDE_PX = 32
-_FIELDS = ("mpp", "text_length", "presence_calibration")
+_FIELDS = ("mpp", "text_length", "presence_calibration", "nucleus_offset")
 _TOKENIZER, _OWN, _NETWORK = "tokenizer.json", "processor_config.json", "config.json"
 
 
@@ -52,6 +52,8 @@ class PathExplainProcessor(ProcessorMixin):
         The longest prompt in word pieces; what is longer is cut.
     presence_calibration : mapping, optional
         What makes the presence score a probability; see `PresenceCalibration`.
+    nucleus_offset : float
+        Added to the mask logits of "nucleus"; see `mask_fitting`.
 
     Examples
     --------
@@ -63,7 +65,7 @@ class PathExplainProcessor(ProcessorMixin):
     >>> blank = np.full((80, 100, 3), 243, np.uint8)
     >>> inputs = processor([blank], ["nuclei-level nucleus in breast pathology"], mpp=0.25)
     >>> inputs["pixels"].shape
-    torch.Size([1, 3, 64, 64])
+    torch.Size([1, 3, 32, 64])
     >>> with torch.inference_mode():
     ...     text = model.encode_text(inputs["token_ids"], inputs["mask"]).shared(n_images=1)
     ...     image, output = model(inputs["pixels"], text)
@@ -79,11 +81,13 @@ class PathExplainProcessor(ProcessorMixin):
         mpp: float = 0.5,
         text_length: int = 24,
         presence_calibration: Mapping[str, float] | None = None,
+        nucleus_offset: float = 0.0,
     ) -> None:
         super().__init__(tokenizer)
         self.mpp = mpp
         self.text_length = text_length
         self.presence_calibration = presence_calibration
+        self.nucleus_offset = nucleus_offset
 
     @classmethod
     def from_pretrained(  # type: ignore[override]  # there, all options are named
@@ -214,28 +218,30 @@ class PathExplainProcessor(ProcessorMixin):
             One an image. The state of each prompt is "untrained": whether the network was taught
             it, only `load_segmentor` says.
         """
-        planes = torch.cat([output.masks, image.interiors], dim=1).float()
-        size = tuple(inputs["pixels"].shape[-2:])
-        maps = functional.interpolate(planes, size=size, mode="bilinear", align_corners=False)
+        planes = torch.cat([output.masks, image.interiors], dim=1).float().cpu()
+        padded = (int(inputs["pixels"].shape[-2]), int(inputs["pixels"].shape[-1]))
+        offsets = [
+            self.nucleus_offset if prompt.object == NUCLEUS else 0.0 for prompt in inputs["prompts"]
+        ]
         calibration = PresenceCalibration.from_config(self.presence_calibration)
         presence = calibration(output.presence.float(), mask_evidence(output.masks)).cpu().numpy()
         return [
             self._segmentation(
-                _restored(map_.sigmoid()[:, : scaled[0], : scaled[1]], shape), seen, inputs
+                DeferredPlanes(tuple(logits), padded, scaled, shape).moved(offsets), seen, inputs
             )
-            for map_, seen, scaled, shape in zip(
-                maps, presence, inputs["scaled_sizes"], inputs["sizes"], strict=True
+            for logits, seen, scaled, shape in zip(
+                planes, presence, inputs["scaled_sizes"], inputs["sizes"], strict=True
             )
         ]
 
     def _segmentation(
-        self, maps: NDArray[np.float32], presence: NDArray[np.float32], inputs: BatchFeature
+        self, maps: DeferredPlanes, presence: NDArray[np.float32], inputs: BatchFeature
     ) -> Segmentation:
-        """One image's (K + 2, H, W) maps as a result."""
+        """One image's K + 2 planes as a result."""
         prompts = inputs["prompts"]
         return Segmentation(
             prompts=prompts,
-            probabilities=maps[: len(prompts)],
+            probabilities=np.stack([maps[index] for index in range(len(prompts))]),
             presence=presence,
             mpp=inputs["mpp"],
             interiors=tuple(
@@ -257,14 +263,3 @@ def _rescaled(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
         (width, height), Image.Resampling.LANCZOS, reducing_gap=3
     )
     return np.asarray(resized)
-
-
-def _restored(maps: Tensor, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Bring (C, h, w) maps in [0, 1] to the image's own size."""
-    if maps.shape[1:] != shape:
-        shrinks = shape[0] < maps.shape[1]
-        maps = functional.interpolate(
-            maps[None], size=shape, mode="bilinear", align_corners=False, antialias=shrinks
-        )[0].clamp(0, 1)
-    restored: NDArray[np.float32] = maps.cpu().numpy()
-    return restored

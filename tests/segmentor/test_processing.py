@@ -59,7 +59,7 @@ def test_results_are_those_of_the_segmentor(tiny_model, tokenizer, tmp_path, mon
     tiny_checkpoint = write_checkpoint(tmp_path / "lively", lively, tokenizer)
     calibration = {"score": 0.5, "mask": 0.7, "offset": -1.0}
     config = json.loads((tiny_checkpoint / "config.json").read_text())
-    config |= {"presence_calibration": calibration}
+    config |= {"presence_calibration": calibration, "nucleus_offset": 0.5}
     (tiny_checkpoint / "config.json").write_text(json.dumps(config))
     processor = PathExplainProcessor.from_pretrained(tiny_checkpoint)
     segmentor = NetworkSegmentor.load(str(tiny_checkpoint), device="cpu")
@@ -91,6 +91,7 @@ def test_prompts_become_the_word_pieces_of_training(processor, tokenizer):
 
 def test_a_processor_comes_back_as_it_went(processor, tokenizer, tmp_path):
     fields = {"mpp": 0.25, "text_length": 3, "presence_calibration": {"mask": 0.5}}
+    fields["nucleus_offset"] = 0.25
     processor = PathExplainProcessor(processor.tokenizer, **fields)
     processor.save_pretrained(tmp_path / "own")
     again = PathExplainProcessor.from_pretrained(tmp_path / "own")
