@@ -61,8 +61,9 @@ class NetworkSegmentor:
     at the image.
 
     A prompt whose object is in the vocabulary is read by the network in its canonical wording, so
-    all synonyms give the same mask; other texts are read as they are. Where the prompt names no
-    region and the object was only ever seen in one, that region is taken.
+    all synonyms give the same mask; other texts are read as they are. A region that the object was
+    never seen in is not read, since it would say that the object is not there; where none is left
+    and the object was only ever seen in one, that region is taken.
     """
 
     def __init__(
@@ -84,11 +85,8 @@ class NetworkSegmentor:
         self._device = device
         records = model.config.classes.values()
         self._trained = {record["object"] for record in records}
-        self._home = {
-            record["object"]: record["regions"][0]
-            for record in records
-            if len(record.get("regions", ())) == 1
-        }
+        self._regions = {record["object"]: record.get("regions", ()) for record in records}
+        self._home = {name: seen[0] for name, seen in self._regions.items() if len(seen) == 1}
         self._class_text = self._encode(self.classes).sentence if self.classes else None
         self._asked: tuple[tuple[str, ...], EncodedText] | None = None
         self._described: dict[str, tuple[str, str, float]] = {}
@@ -252,7 +250,8 @@ class NetworkSegmentor:
         """Word a prompt as the network reads it: canonically where the object is known."""
         if prompt.object is None or prompt.structure is None:
             return prompt.text
-        region = prompt.region or self._home.get(prompt.object)
+        known = prompt.region in self._regions.get(prompt.object, ())
+        region = prompt.region if known else self._home.get(prompt.object)
         return canonical_text(prompt.structure, prompt.object, region)
 
     def _encode_once(self, phrases: tuple[str, ...]) -> EncodedText:

@@ -269,3 +269,27 @@ def test_a_plane_reaches_the_image_where_it_belongs(image):
     inner = (place > 0.1) & (place < 0.9)
     expected = 1 / (1 + np.exp(-np.log(place / (1 - place)) / steepness))
     np.testing.assert_allclose(found[inner, 5], expected[inner], atol=2e-3)
+
+
+def test_a_region_that_an_object_was_never_seen_in_is_not_read(tmp_path, tiny_model, tokenizer):
+    tiny_model.config.classes = {
+        f"nuclei-level {name} in multiple pathology": {
+            "object": name, "structure": "nuclei", "kind": "instances", "regions": regions,
+        }
+        for name, regions in (("nucleus", ["breast", "colon"]), ("lymphocyte", ["colon"]))
+    }  # fmt: skip
+    folder = write_checkpoint(tmp_path / "seen", tiny_model, tokenizer)
+    segmentor = NetworkSegmentor.load(str(folder), device="cpu")
+    image = np.random.default_rng(2).integers(0, 256, (64, 64, 3), np.uint8)
+
+    def look(name, region):
+        return segmentor.segment(image, f"nuclei-level {name} in {region} pathology", mpp=0.5)
+
+    unknown, general, breast = (
+        look("nucleus", place) for place in ("kidney", "multiple", "breast")
+    )
+    np.testing.assert_array_equal(unknown.probabilities, general.probabilities)
+    assert unknown.presence == general.presence
+    assert np.abs(breast.probabilities - general.probabilities).max() > 0
+    elsewhere, home = (look("lymphocyte", place) for place in ("kidney", "colon"))
+    np.testing.assert_array_equal(elsewhere.probabilities, home.probabilities)
