@@ -250,8 +250,9 @@ class NetworkSegmentor:
         """Word a prompt as the network reads it: canonically where the object is known."""
         if prompt.object is None or prompt.structure is None:
             return prompt.text
-        known = prompt.region in self._regions.get(prompt.object, ())
-        region = prompt.region if known else self._home.get(prompt.object)
+        seen = self._regions.get(prompt.object, ())
+        is_read = prompt.region is not None and (not seen or prompt.region in seen)
+        region = prompt.region if is_read else self._home.get(prompt.object)
         return canonical_text(prompt.structure, prompt.object, region)
 
     def _encode_once(self, phrases: tuple[str, ...]) -> EncodedText:
