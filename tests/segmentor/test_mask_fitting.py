@@ -1,5 +1,6 @@
 """Masks of nuclei are moved by as much as held-out outlines ask for, and nothing else is."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -56,9 +57,10 @@ def test_only_masks_of_nuclei_are_moved(tmp_path, tiny_model, tokenizer):
     image = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
     prompts = ["tumor", "nucleus", "lymphocyte"]
     seen = []
+    model = deepcopy(tiny_model)
     for offset in (0.0, 1.0):
-        tiny_model.config.nucleus_offset = offset
-        folder = write_checkpoint(tmp_path / f"at-{offset}", tiny_model, tokenizer)
+        model.config.nucleus_offset = offset
+        folder = write_checkpoint(tmp_path / f"at-{offset}", model, tokenizer)
         segmentor = NetworkSegmentor.load(str(folder), device="cpu")
         seen.append(segmentor.segment(image, prompts, mpp=segmentor.mpp))
     before, after = ([logit(found.probabilities[i]) for i in range(3)] for found in seen)

@@ -272,13 +272,14 @@ def test_a_plane_reaches_the_image_where_it_belongs(image):
 
 
 def test_a_region_that_an_object_was_never_seen_in_is_not_read(tmp_path, tiny_model, tokenizer):
-    tiny_model.config.classes = {
+    model = deepcopy(tiny_model)
+    model.config.classes = {
         f"nuclei-level {name} in multiple pathology": {
             "object": name, "structure": "nuclei", "kind": "instances", "regions": regions,
         }
         for name, regions in (("nucleus", ["breast", "colon"]), ("lymphocyte", ["colon"]))
     }  # fmt: skip
-    folder = write_checkpoint(tmp_path / "seen", tiny_model, tokenizer)
+    folder = write_checkpoint(tmp_path / "seen", model, tokenizer)
     segmentor = NetworkSegmentor.load(str(folder), device="cpu")
     image = np.random.default_rng(2).integers(0, 256, (64, 64, 3), np.uint8)
 
