@@ -63,7 +63,7 @@ class PathExplainConfig(PreTrainedConfig):
     presence_calibration : dict, optional
         Weights `score` and `mask`, and `offset`; see `presence.PresenceCalibration`.
     nucleus_offset : float
-        Added by `NetworkSegmentor` to the mask logits of "nucleus"; see `mask_fitting`.
+        Added to the mask logits of "nucleus" behind the network; see `mask_fitting`.
     text_hidden_size, text_layers, text_heads, text_vocabulary : int
         The small BERT text encoder; not looked at where `text_backbone` is given.
     text_length : int
