@@ -83,6 +83,8 @@ class _Batches(Dataset[Batch]):
             wide_mpp=settings.mpp,
             close_share=settings.close_share,
             pale_share=settings.pale_share,
+            stain_share=settings.stain_share,
+            free_share=settings.free_share,
             weights=settings.source_weights,
         )
 

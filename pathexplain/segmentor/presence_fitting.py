@@ -1,6 +1,7 @@
 """Fit how presence is made of the network's score and the strength of its mask, after a training.
 
-On validation images, at the resolutions that are used; see `presence`.
+On validation images, at the resolutions that are used; see `presence`. Nonsense that training has
+used is told apart far better than what users will come up with, so other nonsense counts, too.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from pathexplain.prompts import Prompt
-from pathexplain.segmentor.datasets.reading import IGNORE
-from pathexplain.segmentor.phrasing import NONSENSE
+from pathexplain.segmentor.datasets.centres import IGNORE, without_rings
+from pathexplain.segmentor.phrasing import NEVER_TRAINED, NONSENSE
 from pathexplain.segmentor.presence import PresenceCalibration
 from pathexplain.segmentor.sampling import MIN_POSITIVE_PX
-from pathexplain.vocabulary import canonical_text
+from pathexplain.vocabulary import NUCLEUS, canonical_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,7 +31,7 @@ __all__ = ["fit_presence", "presence_pairs"]
 
 SIDE_UM = 320.0
 MIN_PAIRS = 20
-N_NONSENSE = 3
+N_NONSENSE = 2
 _DIGITS = 4
 
 
@@ -40,15 +41,15 @@ def fit_presence(
     """Logistic weights of score and mask evidence, neither below 0.
 
     By maximum likelihood with the targets of Platt 1999 (Probabilistic outputs for support vector
-    machines). Categories that the image's source annotates and all others count alike in total:
-    the latter are many, and easy.
+    machines). Hard pairs and all others count alike in total: the latter are many, and easy.
 
     Parameters
     ----------
     parts : (N, 2) float
     is_there : (N,) bool
     is_hard : (N,) bool
-        Whether the image's source annotates the category.
+        Whether the image's source annotates the category, or the words are nonsense that no
+        training has used.
 
     Returns
     -------
@@ -107,20 +108,31 @@ def presence_pairs(
             prompts.append(_prompt(field, name))
             truths.append(truth)
             hard.append(annotated)
-        for step in range(N_NONSENSE):
-            words = NONSENSE[(N_NONSENSE * index + step) % len(NONSENSE)]
+        for words, is_new in _nonsense(index):
             prompts.append(Prompt.from_text(words))
+            truths.append(False)
+            hard.append(is_new)
         parts.append(segmentor.presence_parts(field.image[:side, :side], prompts, mpp=field.mpp))
-        is_there += [*truths, *[False] * N_NONSENSE]
-        is_hard += [*hard, *[False] * N_NONSENSE]
+        is_there += truths
+        is_hard += hard
     if not parts:
         return np.empty((0, 2)), np.zeros(0, bool), np.zeros(0, bool)
     return np.concatenate(parts), np.array(is_there, bool), np.array(is_hard, bool)
 
 
+def _nonsense(index: int) -> Iterable[tuple[str, bool]]:
+    """Words that name nothing in a slide, in turn, and whether no training has used them."""
+    for words, is_new in ((NONSENSE, False), (NEVER_TRAINED, True)):
+        for step in range(N_NONSENSE):
+            yield words[(N_NONSENSE * index + step) % len(words)], is_new
+
+
 def _asked(field: Field, side: int) -> Iterable[tuple[str, bool, bool]]:
     """Categories of which it is known whether they are in the upper left of a field."""
-    for name, plane in field.targets.items():
+    for name, target in field.targets.items():
+        plane = target
+        if field.seen is not None:
+            plane = without_rings(target, field.targets[NUCLEUS], field.seen)
         seen = plane[:side, :side]
         if (seen == 1).sum() >= MIN_POSITIVE_PX:
             yield name, True, True

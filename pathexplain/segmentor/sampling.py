@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,9 +19,10 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
+from pathexplain.segmentor.datasets.centres import without_rings
 from pathexplain.segmentor.datasets.reading import IGNORE, Field
 from pathexplain.segmentor.datasets.sources import SOURCES
-from pathexplain.segmentor.phrasing import NONSENSE, paraphrases
+from pathexplain.segmentor.phrasing import NONSENSE, foreign, free_wording, paraphrases
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,6 +40,7 @@ _MAX_UNKNOWN = 0.05
 _PALE, _PALE_SIGMA_UM, _DARKEST = 0.3, 1.0, 98
 _WIDE_SCALE = {"camelyon": (0.6, 1.5)}
 _SCALE = (0.75, 1.35)
+_STAIN_RATIO, _TISSUE_DENSITY, _LEAST_DENSITY = (0.5, 2.0), 0.12, 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +76,8 @@ def draw_batch(  # noqa: PLR0913  one argument a choice
     wide_mpp: float | None = None,
     close_share: float = 0.0,
     pale_share: float = 0.0,
+    stain_share: float = 0.0,
+    free_share: float = 0.0,
     weights: Mapping[str, tuple[float, float]] | None = None,
 ) -> Batch:
     """Draw the batch of one step: sources by weight, then images, places and prompts.
@@ -91,6 +96,10 @@ def draw_batch(  # noqa: PLR0913  one argument a choice
     pale_share : float
         Share of crops where nuclei are asked for even if nobody annotated them, and known to be
         absent from what took up no stain.
+    stain_share : float
+        Share of crops that are stained as another image is.
+    free_share : float
+        Share of prompts in words of no fixed form, and of absent things that belong elsewhere.
     weights : mapping of source to (narrow, wide), optional
         In place of the weights in `datasets.sources`.
     """
@@ -103,7 +112,21 @@ def draw_batch(  # noqa: PLR0913  one argument a choice
         field = fields[name][int(rng.integers(len(fields[name])))]
         is_close = close_share > 0 and _chance(rng, close_share)
         zoom = field.mpp / wide_mpp if is_wide and wide_mpp and not is_close else 1.0
-        crops.append(_crop(field, words, rng, crop_px, n_prompts, zoom=zoom, pale_share=pale_share))
+        stained = None
+        if stain_share > 0 and _chance(rng, stain_share):
+            stained = _other_stain(field, fields, rng)
+        crop = _crop(
+            field,
+            words,
+            rng,
+            crop_px,
+            n_prompts,
+            zoom=zoom,
+            pale_share=pale_share,
+            free_share=free_share,
+            stained=stained,
+        )
+        crops.append(crop)
     pixels, phrases, targets, presence, interior = zip(*crops, strict=True)
     return Batch(
         torch.from_numpy(np.stack(pixels)),
@@ -120,7 +143,7 @@ def _weights(source: str) -> tuple[float, float]:
     return (1.0, 1.0) if known is None else (known.weight, known.wide_weight)
 
 
-def _crop(
+def _crop(  # noqa: PLR0913  one argument a choice
     field: Field,
     words: Sequence[str],
     rng: np.random.Generator,
@@ -129,13 +152,16 @@ def _crop(
     *,
     zoom: float,
     pale_share: float,
+    free_share: float,
+    stained: NDArray[np.float32] | None,
 ) -> tuple[
     NDArray[np.float32], list[str], NDArray[np.uint8], NDArray[np.float32], NDArray[np.uint8]
 ]:
     """One distorted crop with its prompts and targets."""
     names = list(field.targets)
     planes = [field.targets[name] for name in names]
-    image, warped = _warp(field, [*planes, *field.depths], names, rng, size, zoom=zoom)
+    looked = [] if field.seen is None else [field.seen.astype(np.uint8)]
+    image, warped = _warp(field, [*planes, *looked, *field.depths], names, rng, size, zoom=zoom)
     interior = np.full((2, size, size), IGNORE, np.uint8)
     if field.structure == "both":
         interior[:] = warped[-2:]
@@ -148,12 +174,18 @@ def _crop(
         asked[-1] = ("nucleus", np.full((size, size), IGNORE, np.uint8))
     phrases, targets, presence = [], [], []
     for name, target in asked:
-        phrases.append(_phrase(name, field, words, rng))
+        phrases.append(_phrase(name, field, words, rng, free_share=free_share))
         plane = np.zeros((size, size), np.uint8) if target is None else target
-        presence.append(_presence(plane))
+        if target is not None and field.seen is not None and name in field.targets:
+            nucleus, seen = warped[names.index("nucleus")], warped[len(names)] > 0
+            presence.append(_presence(without_rings(plane, nucleus, seen), most_unknown=0.0))
+        else:
+            presence.append(_presence(plane))
         if is_pale is not None and name == "nucleus":
             plane = np.where(is_pale & (plane == IGNORE), 0, plane)
         targets.append(plane)
+    if stained is not None:
+        image = 256 * np.exp(np.log((image + 1) / 256) * stained[:, None, None]) - 1
     pixels = _distort(image, rng) / np.float32(127.5) - 1
     return pixels, phrases, np.stack(targets), np.array(presence, np.float32), interior
 
@@ -165,11 +197,33 @@ def _pale(image: NDArray[np.float32], *, mpp: float) -> NDArray[np.bool_]:
     return np.asarray(smooth < _PALE * np.percentile(smooth, _DARKEST))
 
 
-def _presence(target: NDArray[np.uint8]) -> float:
+def _other_stain(
+    field: Field, fields: Mapping[str, Sequence[Field]], rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """By how much the optical density of red, green and blue is multiplied: (3,) float32.
+
+    Some of the way to the mean densities of an image of any source. White stays white.
+    """
+    members = fields[list(fields)[int(rng.integers(len(fields)))]]
+    other = members[int(rng.integers(len(members)))]
+    ratio = np.clip(_mean_density(other) / _mean_density(field), *_STAIN_RATIO)
+    return np.asarray(ratio ** rng.uniform(), np.float32)
+
+
+@lru_cache(maxsize=4096)
+def _mean_density(field: Field) -> NDArray[np.float32]:
+    """Mean optical density of red, green and blue where there is tissue, (3,)."""
+    density = -np.log((field.image[::8, ::8].reshape(-1, 3).astype(np.float32) + 1) / 256)
+    tissue = density[density.mean(axis=1) > _TISSUE_DENSITY]
+    mean = (tissue if len(tissue) else density).mean(axis=0)
+    return np.asarray(np.maximum(mean, _LEAST_DENSITY), np.float32)
+
+
+def _presence(target: NDArray[np.uint8], *, most_unknown: float = _MAX_UNKNOWN) -> float:
     """1 if seen, 0 if surely not there, NaN if nobody knows."""
     if (target == 1).sum() >= MIN_POSITIVE_PX:
         return 1.0
-    is_known = (target == IGNORE).mean() <= _MAX_UNKNOWN and not (target == 1).any()
+    is_known = (target == IGNORE).mean() <= most_unknown and not (target == 1).any()
     return 0.0 if is_known else float("nan")
 
 
@@ -195,8 +249,17 @@ def _ask(
     return asked
 
 
-def _phrase(name: str | None, field: Field, words: Sequence[str], rng: np.random.Generator) -> str:
+def _phrase(
+    name: str | None,
+    field: Field,
+    words: Sequence[str],
+    rng: np.random.Generator,
+    *,
+    free_share: float,
+) -> str:
     """Word one prompt; None asks for something that is in no slide."""
+    if free_share > 0 and _chance(rng, free_share):
+        return foreign(rng) if name is None else free_wording(field.term(name), rng)
     if name is None:
         if _chance(rng, 0.4):
             return str(rng.choice(NONSENSE))

@@ -75,6 +75,11 @@ class TrainingConfig(BaseModel):
     pale_share : float
         Share of crops where nuclei are asked for even if nobody annotated them: there are none in
         what took up no stain, such as mucus, and the rest is unknown.
+    stain_share : float
+        Share of crops that are stained, more or less, as an image drawn from all sources is.
+    free_share : float
+        Share of prompts worded as people do who have read no manual, without a region; of what is
+        not there, so many name what belongs elsewhere, such as "aorta in ultrasound".
     learning_rate, encoder_learning_rate, weight_decay : float
     mpp : float
         µm per pixel at which the network looks at tissue; where none is given, that of the
@@ -134,6 +139,8 @@ class TrainingConfig(BaseModel):
     wide_every: Annotated[int, Field(ge=0)] = 2
     close_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     pale_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    stain_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    free_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     encoder_learning_rate: Annotated[float, Field(gt=0)] = 5e-4
     weight_decay: Annotated[float, Field(ge=0)] = 0.02

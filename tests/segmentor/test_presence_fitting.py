@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import expit
 
 from pathexplain.prompts import Prompt
+from pathexplain.segmentor.datasets.reading import IGNORE, Field, read_manifest
 from pathexplain.segmentor.network_segmentor import NetworkSegmentor
-from pathexplain.segmentor.presence_fitting import MIN_PAIRS, fit_presence
+from pathexplain.segmentor.phrasing import NEVER_TRAINED, NONSENSE
+from pathexplain.segmentor.presence_fitting import MIN_PAIRS, fit_presence, presence_pairs
 
 
 def test_planted_weights_are_found_whatever_the_share_of_easy_pairs():
@@ -44,3 +48,40 @@ def test_parts_make_the_presence_that_a_user_gets(tiny_checkpoint):
     parts = segmentor.presence_parts(image, prompts, mpp=0.5)
     presence = segmentor.segment(image, prompts, mpp=0.5).presence
     np.testing.assert_allclose(expit(parts[:, 0]), presence, atol=1e-5)
+
+
+def test_pairs_are_hard_where_somebody_looked_or_the_nonsense_is_new(manifest):
+    """Of centres, rings hide outlines; nonetheless a type without any is absent."""
+    nucleus, epithelial, types = (np.zeros((64, 64), np.uint8) for _ in range(3))
+    for plane in (nucleus, epithelial, types):
+        plane[20:40, 20:40] = IGNORE
+    nucleus[28:32, 28:32] = epithelial[28:32, 28:32] = 1
+    types[28:32, 28:32] = 0
+    uncertain = types.copy()
+    uncertain[28:32, 28:32] = IGNORE
+    targets = {
+        "nucleus": nucleus, "epithelial": epithelial, "fibroblast": types, "lymphocyte": uncertain
+    }  # fmt: skip
+    image = np.zeros((64, 64, 3), np.uint8)
+    field = Field(read_manifest(manifest)[0], image, targets, None, None, ("metastasis",), 0.5)
+    asked: list[str] = []
+
+    class Listener:
+        def presence_parts(self, _, prompts, *, mpp):
+            asked.extend(prompt.object or prompt.text for prompt in prompts)
+            return np.zeros((len(prompts), 2))
+
+    for seen, n_fields in ((None, 1), (np.ones((64, 64), bool), 2)):
+        asked.clear()
+        fields = {"own": [replace(field, seen=seen)] * n_fields}
+        parts, is_there, is_hard = presence_pairs(Listener(), fields)
+        pairs = dict(zip(asked, zip(is_there.tolist(), is_hard.tolist(), strict=True), strict=True))
+        assert len(parts) == len(asked)
+        assert pairs["nucleus"] == pairs["epithelial"] == (True, True)
+        assert pairs.get("fibroblast") == ((False, True) if seen is not None else None)
+        assert "lymphocyte" not in pairs
+        assert pairs["metastasis"] == (False, False)
+        new, known = ({w for w in words if w in pairs} for words in (NEVER_TRAINED, NONSENSE))
+        assert len(new) == len(known) == 2 * n_fields
+        assert {pairs[words] for words in new} == {(False, True)}
+        assert {pairs[words] for words in known} == {(False, False)}

@@ -1,6 +1,5 @@
 """Training: reads what is annotated, learns, repeats itself, and resumes exactly."""
 
-import hashlib
 import json
 import shutil
 import sys
@@ -17,8 +16,6 @@ from pathexplain.errors import ConfigError, FitError
 from pathexplain.segmentor import batches, starting, training, training_card
 from pathexplain.segmentor.checkpoint import read_checkpoint, write_checkpoint
 from pathexplain.segmentor.configuration import PathExplainConfig
-from pathexplain.segmentor.datasets.phantoms import phantom_fields
-from pathexplain.segmentor.datasets.reading import IGNORE, Field, read_field, read_manifest
 from pathexplain.segmentor.evaluation import evaluate
 from pathexplain.segmentor.network import PathExplainModel
 from pathexplain.segmentor.sampling import draw_batch
@@ -51,113 +48,6 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return read_checkpoint(folder)[0].state_dict()
 
 
-def test_a_manifest_is_split_by_patient_and_read_at_the_working_mpp(manifest):
-    records = read_manifest(manifest)
-    assert {record.split for record in records} == {"train", "validation", "test"}
-    assert records[0].region == "breast"
-    field = read_field(records[0], mpp=0.5)
-    assert field.image.shape == (80, 80, 3)
-    assert field.interior is not None
-    assert field.interior.max() > 200
-    native = read_field(records[0], mpp=None)
-    share = [(f.targets["nucleus"] == 1).mean() for f in (field, native)]
-    # A pixel of which exactly half is covered counts, so small objects grow a little at 2:1.
-    assert share[0] == pytest.approx(share[1], rel=0.06)
-
-
-def test_batches_are_a_function_of_seed_and_step(manifest):
-    fields = {"tnbc": [read_field(record, mpp=0.5) for record in read_manifest(manifest)]}
-    options = {"batch_size": 2, "crop_px": 64, "n_prompts": 3}
-    one, same, other = (
-        draw_batch(fields, ["bicycle"], seed=3, step=step, **options) for step in (5, 5, 6)
-    )
-    assert torch.equal(one.pixels, same.pixels)
-    assert one.phrases == same.phrases
-    assert not torch.equal(one.pixels, other.pixels)
-
-
-def test_batches_of_a_manifest_stay_what_they_were(manifest):
-    """The shipped weights are trained anew from these: a seed and a step mean one batch."""
-    fields = {
-        "phantom": phantom_fields(2, seed=0, mpp=0.5),
-        "tnbc": [read_field(record, mpp=0.5) for record in read_manifest(manifest)],
-    }
-    found = []
-    for step in range(3):
-        batch = draw_batch(
-            fields, ["bicycle", "window"], seed=3, step=step, batch_size=4, crop_px=64,
-            n_prompts=4, is_wide=step == 1,
-        )  # fmt: skip
-        digest = hashlib.sha256(repr(batch.phrases).encode())
-        for part in (batch.targets, batch.presence, batch.interior):
-            digest.update(part.numpy().tobytes())
-        found.append((digest.hexdigest()[:16], float(batch.pixels.mean())))
-    expected = [
-        ("432f3345475738fc", 0.4009), ("b2dbed6eea34f653", 0.2942), ("676066f3e759f98a", 0.3620)
-    ]  # fmt: skip
-    assert [name for name, _ in found] == [name for name, _ in expected]
-    assert [mean for _, mean in found] == pytest.approx([m for _, m in expected], abs=2e-4)
-
-
-def test_crops_keep_image_and_mask_together(manifest):
-    fields = {"tnbc": [read_field(record, mpp=0.5) for record in read_manifest(manifest)]}
-    agree = []
-    for step in range(20):
-        batch = draw_batch(fields, ["x"], seed=0, step=step, batch_size=2, crop_px=64, n_prompts=2)
-        for pixels, targets, seen in zip(
-            batch.pixels.numpy(), batch.targets.numpy(), batch.presence.numpy(), strict=True
-        ):
-            if seen[0] == 1:
-                red = pixels[0]
-                agree.append(red[targets[0] == 1].mean() < red[targets[0] == 0].mean())
-    assert len(agree) > 10
-    assert all(agree)
-
-
-def test_wide_crops_of_closely_read_fields_show_as_much_tissue_as_of_others(manifest):
-    """The mean area of a nucleus in px falls with the square of the resolution."""
-    records = read_manifest(manifest)
-    areas = {}
-    for mpp, wide_mpp, close in ((0.25, None, 0), (0.25, 0.5, 0), (0.5, 0.5, 0), (0.25, 0.5, 1)):
-        fields = {"tnbc": [read_field(record, mpp=mpp) for record in records]}
-        shares = [
-            draw_batch(
-                fields, ["x"], seed=1, step=step, batch_size=2, crop_px=64, n_prompts=2,
-                is_wide=True, wide_mpp=wide_mpp, close_share=close,
-            ).targets[:, 0].float().mean().item()
-            for step in range(12)
-        ]  # fmt: skip
-        areas[mpp, wide_mpp, close] = np.mean(shares)
-    assert areas[0.25, 0.5, 0] == pytest.approx(areas[0.5, 0.5, 0], rel=0.25)
-    assert areas[0.25, 0.5, 1] > 1.3 * areas[0.25, 0.5, 0]
-
-
-@pytest.mark.parametrize("annotated", ["gland", "nucleus"])
-def test_nuclei_are_known_to_be_absent_from_glass_alone(manifest, annotated):
-    """Right half glass, left half stained; of nuclei, a stripe of the stained half is annotated."""
-    record = read_manifest(manifest)[0]
-    image = np.full((200, 200, 3), (110, 60, 140), np.uint8)
-    image[:, 100:] = 243
-    plane = np.full((200, 200), 0 if annotated == "gland" else 255, np.uint8)
-    plane[:, 20:60] = 1
-    field = Field(record, image, {annotated: plane}, None, None, (), 0.5)
-    n_glass = 0
-    for step in range(8):
-        batch = draw_batch(
-            {"tnbc": [field]}, ["x"], seed=0, step=step, batch_size=1, crop_px=64, n_prompts=2,
-            pale_share=1.0,
-        )  # fmt: skip
-        place = 1 if annotated == "gland" else 0
-        target, red = batch.targets[0, place].numpy(), batch.pixels[0, 0].numpy()
-        assert set(np.unique(target)) <= {0, 255} | ({1} if annotated == "nucleus" else set())
-        if {0, 255} <= set(np.unique(target)):
-            n_glass += 1
-            assert red[target == 0].mean() > red[target != 0].mean() + 0.5
-        if not (target == 1).any():
-            assert batch.presence[0, place].isnan()
-    assert n_glass > 1
-
-
 @pytest.mark.parametrize("file", sorted(RECIPES.glob("*.yaml")), ids=lambda file: file.stem)
 def test_recipes_of_the_shipped_weights_can_be_read(file, tmp_path, tiny_checkpoint):
     """Each starts from published encoders or from what another recipe writes."""
@@ -174,14 +64,6 @@ def test_nuclei_are_read_more_closely_than_tissue():
     assert config.mpp_for(["tissue"]) == 0.5
     assert config.mpp_for(["nuclei", "tissue"]) == config.mpp_for(["cell"]) == 0.25
     assert TrainingConfig(version=1, data="a", out="b").mpp_for(["nuclei"]) == 0.5
-
-
-def test_absent_prompts_have_empty_targets(manifest):
-    fields = {"tnbc": [read_field(record, mpp=0.5) for record in read_manifest(manifest)]}
-    batch = draw_batch(fields, ["x"], seed=0, step=0, batch_size=4, crop_px=64, n_prompts=4)
-    absent = batch.presence.numpy() == 0
-    assert absent.any()
-    assert (batch.targets.numpy()[absent] == 0).all()
 
 
 def test_same_seed_same_weights_and_an_interrupted_run_resumes_exactly(
@@ -373,29 +255,6 @@ def test_evaluation_reports_only_what_is_defined(manifest):
     assert np.isnan(score.dice.low)
 
 
-def test_points_teach_only_near_and_far(tmp_path, manifest):
-    folder = tmp_path / "crchisto"
-    (folder / "images").mkdir(parents=True)
-    image = manifest.parent / "0.png"
-    (folder / "images" / "a.png").write_bytes(image.read_bytes())
-    (folder / "points.csv").write_text(
-        "image,x_px,y_px,type\ncrchisto/images/a.png,80,80,epithelial\n"
-        "crchisto/images/a.png,159,60,fibroblast\n"
-    )
-    table = tmp_path / "points.csv"
-    table.write_text(
-        "source,image,mask,kind,mpp,organ,patient,split,label\n"
-        "crchisto,crchisto/images/a.png,,points,0.5,colon,,train,\n"
-    )
-    (record,) = read_manifest(table)
-    target = read_field(record, mpp=0.5).targets["epithelial"]
-    assert target[80, 80] == 1
-    assert target[80, 88] == IGNORE
-    assert target[80, 120] == 0
-    assert target[108, 120] == 0
-    assert target[115, 120] == IGNORE  # 15 µm below the last centre nobody looked
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -410,16 +269,6 @@ def test_bad_configurations_are_refused(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(ConfigError, match=message):
         read_training_config(path)
-
-
-def test_a_missing_manifest_or_column_is_named(tmp_path, manifest):
-    with pytest.raises(ConfigError, match="no such manifest"):
-        read_manifest(tmp_path / "none.csv")
-    (tmp_path / "short.csv").write_text("source,image\n")
-    with pytest.raises(ConfigError, match="lacks the columns mask"):
-        read_manifest(tmp_path / "short.csv")
-    with pytest.raises(ConfigError, match="unknown sources"):
-        read_manifest(manifest, sources=["nowhere"])
 
 
 def test_a_last_training_learns_from_the_validation_images_too(manifest, tiny_checkpoint):
@@ -481,18 +330,6 @@ def test_a_taught_text_encoder_is_taken_without_what_saw_images(
     fields = tiny_model.config.to_dict() | {"text_hidden_size": 48}
     with pytest.raises(ConfigError, match=r"text_from.*another size"):
         starting._take_text(PathExplainModel(PathExplainConfig.from_dict(fields)), tiny_checkpoint)
-
-
-def test_source_weights_of_the_configuration_go_before_those_of_the_table(manifest):
-    settings = TrainingConfig(version=1, data=manifest, out=manifest.parent / "out")
-    fields = read_training_data(settings).train
-    other = {"elsewhere": [replace(f, mpp=f.mpp) for f in fields["tnbc"]]}
-    batch = draw_batch(
-        fields | other, ["tree"], seed=0, step=0, batch_size=4, crop_px=64, n_prompts=1,
-        weights={"tnbc": (0.0, 0.0), "elsewhere": (1.0, 1.0)},
-    )  # fmt: skip
-    alone = draw_batch(other, ["tree"], seed=0, step=0, batch_size=4, crop_px=64, n_prompts=1)
-    assert torch.equal(batch.pixels, alone.pixels)
 
 
 @pytest.mark.parametrize("is_supported", [False, True])

@@ -13,7 +13,7 @@ from scipy import ndimage
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["IGNORE", "annotated", "disks"]
+__all__ = ["IGNORE", "annotated", "disks", "surveyed", "without_rings"]
 
 IGNORE = 255
 """Value of a target where nobody knows."""
@@ -86,10 +86,7 @@ def disks(path: Path, image: str, shape: tuple[int, int], *, mpp: float) -> NDAr
         Outlines are not known: certain near a centre, unknown around it, 0 far away, and unknown
         again where nobody looked (`annotated`); without any centre, all 0.
     """
-    marks = np.zeros(shape, np.int32)
-    for name, x, y, value in _points(path):
-        if name == image:
-            marks[min(int(y), shape[0] - 1), min(int(x), shape[1] - 1)] = value
+    marks = _marks(path, image, shape)
     if not marks.any():
         return marks
     distance, (rows, columns) = ndimage.distance_transform_edt(marks == 0, return_indices=True)
@@ -99,3 +96,51 @@ def disks(path: Path, image: str, shape: tuple[int, int], *, mpp: float) -> NDAr
     far = np.argwhere(distance * mpp > POINT_IGNORE_UM)
     values[tuple(far.T)] = np.where(annotated(far * mpp, centres_um), 0, IGNORE)
     return np.asarray(values, np.int32)
+
+
+def surveyed(path: Path, image: str, shape: tuple[int, int], *, mpp: float) -> NDArray[np.bool_]:
+    """Where somebody looked for nuclei, (H, W) bool: see `annotated`; all of an image without any.
+
+    Parameters
+    ----------
+    path, image, shape, mpp
+        As of `disks`.
+    """
+    marks = _marks(path, image, shape)
+    if not marks.any():
+        return np.ones(shape, bool)
+    places = np.argwhere(np.ones(shape, bool)) * mpp
+    return annotated(places, np.argwhere(marks > 0) * mpp).reshape(shape)
+
+
+def without_rings(
+    target: NDArray[np.uint8], nucleus: NDArray[np.uint8], seen: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    """Target of a type in which rings around centres are known not to hold another centre.
+
+    What is told of pixels in a ring is nothing; but that no nucleus of the type is there is known.
+
+    Parameters
+    ----------
+    target, nucleus : (H, W) uint8
+        Of the type and of all nuclei: 1, 0, or `IGNORE`.
+    seen : (H, W) bool
+        As `surveyed` gives it.
+
+    Examples
+    --------
+    >>> target = np.array([[0, 255, 0, 255]], np.uint8)
+    >>> nucleus = np.array([[1, 255, 0, 255]], np.uint8)
+    >>> without_rings(target, nucleus, np.array([[True, True, True, False]])).tolist()
+    [[0, 0, 0, 255]]
+    """
+    return np.where((nucleus == IGNORE) & seen, 0, target).astype(np.uint8)
+
+
+def _marks(path: Path, image: str, shape: tuple[int, int]) -> NDArray[np.int32]:
+    """Value of the type at the pixel of each centre of one image, 0 elsewhere."""
+    marks = np.zeros(shape, np.int32)
+    for name, x, y, value in _points(path):
+        if name == image:
+            marks[min(int(y), shape[0] - 1), min(int(x), shape[1] - 1)] = value
+    return marks

@@ -17,7 +17,7 @@ from scipy import ndimage
 from skimage.measure import label as components
 
 from pathexplain.errors import ConfigError
-from pathexplain.segmentor.datasets.centres import IGNORE, disks
+from pathexplain.segmentor.datasets.centres import IGNORE, disks, surveyed
 from pathexplain.segmentor.datasets.held_out import held_out_units
 from pathexplain.segmentor.datasets.sources import SOURCES, Source
 from pathexplain.vocabulary import OBJECTS, REGIONS, Term, normalize_phrase
@@ -85,6 +85,8 @@ class Field:
         What the objects are that the vocabulary does not know, or that a table describes otherwise.
     objects : mapping of object name to (H, W) int32
         Separate objects of each category that a table counts.
+    seen : (H, W) bool or None
+        Where somebody looked, of an image with centres in place of outlines.
     """
 
     record: Record
@@ -97,6 +99,7 @@ class Field:
     instances: NDArray[np.int32] | None = None
     terms: Mapping[str, Term] = field(default_factory=dict)
     objects: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
+    seen: NDArray[np.bool_] | None = None
 
     @property
     def depths(self) -> tuple[NDArray[np.uint8], ...]:
@@ -202,7 +205,10 @@ def read_field(record: Record, *, mpp: float | None) -> Field:
     instances = (
         nearest_labels(mask, size) if source.interior and record.kind == "instances" else None
     )
-    return Field(record, small, targets, interior, source.interior, absent, mpp, instances)
+    seen = _seen(record, image.shape[:2], size) if record.kind == "points" else None
+    return Field(
+        record, small, targets, interior, source.interior, absent, mpp, instances, seen=seen
+    )
 
 
 def area_mean(plane: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:
@@ -245,12 +251,22 @@ def nearest_labels(labels: NDArray[np.int32], size: tuple[int, int]) -> NDArray[
 def _mask(record: Record, shape: tuple[int, int]) -> NDArray[np.int32]:
     """Read the mask at native size; disks around centres where only those are known."""
     if record.kind == "points":
-        centres = record.image.parent.parent / "points.csv"
-        return disks(centres, record.image.name, shape, mpp=record.mpp or 0.5)
+        return disks(_centres(record), record.image.name, shape, mpp=record.mpp or 0.5)
     if record.mask is None:
         message = f"{record.image}: the manifest gives no mask and no centres"
         raise ConfigError(message, path=str(record.image))
     return np.asarray(Image.open(record.mask)).astype(np.int32)
+
+
+def _seen(record: Record, shape: tuple[int, int], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Where somebody looked for nuclei, at the new size."""
+    looked = surveyed(_centres(record), record.image.name, shape, mpp=record.mpp or 0.5)
+    return nearest_labels(looked.astype(np.int32), size).astype(bool)
+
+
+def _centres(record: Record) -> Path:
+    """Table of the centres of a source."""
+    return record.image.parent.parent / "points.csv"
 
 
 def _assumed_mpp(record: Record, source: Source, mask: NDArray[np.int32]) -> float:
