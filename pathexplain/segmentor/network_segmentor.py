@@ -24,12 +24,12 @@ from pathexplain.segmentor.checkpoint import read_checkpoint
 from pathexplain.segmentor.devices import choose_device, lanes, precision
 from pathexplain.segmentor.folding import fold_normalization
 from pathexplain.segmentor.network import INTERIOR_OF, EncodedText, PathExplainModel
-from pathexplain.segmentor.planes import ChosenPlanes, DeferredPlanes
+from pathexplain.segmentor.planes import ChosenPlanes, DeferredPlanes, mask_offsets
 from pathexplain.segmentor.presence import PresenceCalibration, mask_evidence
 from pathexplain.segmentor.segmentation import Segmentation
 from pathexplain.segmentor.text import tokenize
 from pathexplain.segmentor.windows import STRIDE_PX, hann_weights, tile_windows
-from pathexplain.vocabulary import NUCLEAR, NUCLEUS, canonical_text
+from pathexplain.vocabulary import NUCLEAR, canonical_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -188,7 +188,7 @@ class NetworkSegmentor:
             resized = _resize(image, network_scale(mpp, network_mpp))
             asked = [parsed[member] for member in members]
             maps, seen = self._predict(resized, _some(text, members), shape)
-            maps = maps.moved(self._offsets(asked))
+            maps = maps.moved(mask_offsets(asked, nucleus=self.nucleus_offset))
             presence[members] = seen
             places |= {member: (look, plane) for plane, member in enumerate(members)}
             interiors |= _interiors(maps, asked, members)
@@ -241,10 +241,6 @@ class NetworkSegmentor:
             network_mpp = self.nuclei_mpp if prompt.structure in NUCLEAR else self.mpp
             looks.setdefault(network_mpp, []).append(index)
         return list(looks.items())
-
-    def _offsets(self, prompts: Sequence[Prompt]) -> list[float]:
-        """Say what is added to the mask logits of each prompt."""
-        return [self.nucleus_offset if p.object == NUCLEUS else 0.0 for p in prompts]
 
     def _wording(self, prompt: Prompt) -> str:
         """Word a prompt as the network reads it: canonically where the object is known."""

@@ -15,12 +15,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pathexplain.vocabulary import NUCLEUS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["ChosenPlanes", "DeferredPlanes", "at_image"]
+    from pathexplain.prompts import Prompt
+
+__all__ = ["ChosenPlanes", "DeferredPlanes", "at_image", "mask_offsets"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +108,18 @@ class ChosenPlanes:
         """One plane at full size."""
         look, plane = self.places[index]
         return self.looks[look][plane]
+
+
+def mask_offsets(prompts: Sequence[Prompt], *, nucleus: float) -> list[float]:
+    """Say what is added to the mask logits of each prompt: to nuclei as such, not to their types.
+
+    Examples
+    --------
+    >>> from pathexplain.prompts import as_prompts
+    >>> mask_offsets(as_prompts(["nuclei", "lymphocytes"]), nucleus=0.5)
+    [0.5, 0.0]
+    """
+    return [nucleus if prompt.object == NUCLEUS else 0.0 for prompt in prompts]
 
 
 @torch.inference_mode()

@@ -19,11 +19,10 @@ from pathexplain.errors import ConfigError
 from pathexplain.prompts import as_prompts
 from pathexplain.segmentor.backends import MIN_IMAGE_PX, check_image
 from pathexplain.segmentor.network import INTERIOR_OF, EncodedImage, PromptOutput
-from pathexplain.segmentor.planes import DeferredPlanes
+from pathexplain.segmentor.planes import DeferredPlanes, mask_offsets
 from pathexplain.segmentor.presence import PresenceCalibration, mask_evidence
 from pathexplain.segmentor.segmentation import Segmentation
 from pathexplain.segmentor.text import tokenize
-from pathexplain.vocabulary import NUCLEUS
 
 if TYPE_CHECKING:
     import os
@@ -220,9 +219,7 @@ class PathExplainProcessor(ProcessorMixin):
         """
         planes = torch.cat([output.masks, image.interiors], dim=1).float().cpu()
         padded = (int(inputs["pixels"].shape[-2]), int(inputs["pixels"].shape[-1]))
-        offsets = [
-            self.nucleus_offset if prompt.object == NUCLEUS else 0.0 for prompt in inputs["prompts"]
-        ]
+        offsets = mask_offsets(inputs["prompts"], nucleus=self.nucleus_offset)
         calibration = PresenceCalibration.from_config(self.presence_calibration)
         presence = calibration(output.presence.float(), mask_evidence(output.masks)).cpu().numpy()
         return [
