@@ -60,6 +60,8 @@ train-compact: $(VENV)/dev ## train the weights that ship anew (hours; needs the
 	$(BIN)/pathexplain train training/eighth-stage.yaml
 	$(BIN)/pathexplain train training/ninth-stage.yaml
 	$(BIN)/pathexplain train training/held-out-stage.yaml
+	$(BIN)/pathexplain train training/held-out-tenth-stage.yaml
+	$(BIN)/pathexplain train training/tenth-stage.yaml
 	$(BIN)/pathexplain train training/held-out-last-stage.yaml
 	$(BIN)/pathexplain train training/compact.yaml
 	$(BIN)/pathexplain train training/open-first-stage.yaml
@@ -70,6 +72,7 @@ train-compact: $(VENV)/dev ## train the weights that ship anew (hours; needs the
 	$(BIN)/pathexplain train training/open-sixth-stage.yaml
 	$(BIN)/pathexplain train training/open-seventh-stage.yaml
 	$(BIN)/pathexplain train training/open-eighth-stage.yaml
+	$(BIN)/pathexplain train training/open-ninth-stage.yaml
 	$(BIN)/pathexplain train training/compact-open.yaml
 
 # Run where the repository is not on the path, so that they use the installed package, like a reader.

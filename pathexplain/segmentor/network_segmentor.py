@@ -58,7 +58,7 @@ class NetworkSegmentor:
     Notes
     -----
     Nuclei and cells are looked for at `nuclei_mpp`, tissue at `mpp`: prompts of both cost two looks
-    at the image.
+    at the image. Words of no known structure are looked for as the class that they come near to.
 
     A prompt whose object is in the vocabulary is read by the network in its canonical wording, so
     all synonyms give the same mask; other texts are read as they are. A region that the object was
@@ -85,6 +85,9 @@ class NetworkSegmentor:
         self._device = device
         records = model.config.classes.values()
         self._trained = {record["object"] for record in records}
+        self._structures = {
+            text: record["structure"] for text, record in model.config.classes.items()
+        }
         self._regions = {record["object"]: record.get("regions", ()) for record in records}
         self._home = {name: seen[0] for name, seen in self._regions.items() if len(seen) == 1}
         self._class_text = self._encode(self.classes).sentence if self.classes else None
@@ -238,9 +241,16 @@ class NetworkSegmentor:
         """Resolutions to look at an image at, each with the prompts that it is for."""
         looks: dict[float, list[int]] = {}
         for index, prompt in enumerate(prompts):
-            network_mpp = self.nuclei_mpp if prompt.structure in NUCLEAR else self.mpp
+            network_mpp = self.nuclei_mpp if self._structure(prompt) in NUCLEAR else self.mpp
             looks.setdefault(network_mpp, []).append(index)
         return list(looks.items())
+
+    def _structure(self, prompt: Prompt) -> str | None:
+        """Structure that a prompt says, or that the class has which free words come near to."""
+        if prompt.structure is not None or self.nuclei_mpp == self.mpp:
+            return prompt.structure
+        state, nearest, _ = self.describe(prompt)
+        return str(self._structures[nearest]) if state == "near" else None
 
     def _wording(self, prompt: Prompt) -> str:
         """Word a prompt as the network reads it: canonically where the object is known."""
@@ -267,7 +277,10 @@ class NetworkSegmentor:
 
     @torch.inference_mode()
     def _predict(
-        self, image: NDArray[np.uint8], text: EncodedText, shape: tuple[int, int]
+        self,
+        image: NDArray[np.uint8],
+        text: EncodedText,
+        shape: tuple[int, int],
     ) -> tuple[DeferredPlanes, NDArray[np.float32]]:
         """P + 2 planes of prompts and interiors, of a rescaled image, and presence (P,).
 

@@ -58,7 +58,7 @@ def describe_checkpoint(settings: TrainingConfig, data: TrainingData) -> Path | 
 def _calibrate(folder: Path, data: TrainingData) -> None:
     """Fit what is fitted on the validation images, where these are enough."""
     found: dict[str, object] = {}
-    presence = fit_presence(*presence_pairs(NetworkSegmentor.load(str(folder)), data.validation))
+    presence = fit_presence(presence_pairs(NetworkSegmentor.load(str(folder)), data.validation))
     if presence is not None:
         found[_PRESENCE] = asdict(presence)
     model, tokenizer = read_checkpoint(folder)

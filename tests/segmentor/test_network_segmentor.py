@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from pathexplain.errors import ConfigError
+from pathexplain.prompts import Prompt
 from pathexplain.segmentor import network_segmentor, windows
 from pathexplain.segmentor.backends import load_segmentor
 from pathexplain.segmentor.checkpoint import read_checkpoint, write_checkpoint
@@ -294,3 +296,22 @@ def test_a_region_that_an_object_was_never_seen_in_is_not_read(tmp_path, tiny_mo
     assert np.abs(breast.probabilities - general.probabilities).max() > 0
     elsewhere, home = (look("lymphocyte", place) for place in ("kidney", "colon"))
     np.testing.assert_array_equal(elsewhere.probabilities, home.probabilities)
+
+
+@pytest.mark.parametrize("state", ["near", "untrained"])
+def test_free_words_are_looked_for_as_the_class_that_they_come_near_to(
+    normalized, monkeypatch, state
+):
+    segmentor = NetworkSegmentor.load(str(normalized), device="cpu")
+    monkeypatch.setattr(segmentor, "nuclei_mpp", 0.25)
+    nearest = next(text for text in segmentor.classes if text.startswith("nuclei"))
+    similarity = {"near": 0.8, "untrained": 0.3}[state]
+    monkeypatch.setattr(segmentor, "_nearest", lambda _: (state, nearest, similarity))
+    image = np.random.default_rng(3).integers(0, 256, (64, 64, 3), np.uint8)
+    free = Prompt("free", "dark blobs")
+    structure = "nuclei" if state == "near" else "tissue"
+    ours, wanted = (
+        segmentor.segment(image, prompt, mpp=0.5).probabilities
+        for prompt in (free, replace(free, structure=structure))
+    )
+    np.testing.assert_array_equal(ours, wanted)

@@ -9,10 +9,25 @@ import pytest
 from scipy.special import expit
 
 from pathexplain.prompts import Prompt
+from pathexplain.segmentor import phrasing
 from pathexplain.segmentor.datasets.reading import IGNORE, Field, read_manifest
 from pathexplain.segmentor.network_segmentor import NetworkSegmentor
 from pathexplain.segmentor.phrasing import NEVER_TRAINED, NONSENSE
-from pathexplain.segmentor.presence_fitting import MIN_PAIRS, fit_presence, presence_pairs
+from pathexplain.segmentor.presence_fitting import (
+    MIN_PAIRS,
+    PresencePairs,
+    fit_presence,
+    presence_pairs,
+)
+from pathexplain.vocabulary import OBJECTS, normalize_phrase
+
+NUCLEI = ("nucleus", *OBJECTS["nucleus"].synonyms)
+FREE_NUCLEI = {normalize_phrase(form.format(word)) for form in phrasing._FREE for word in NUCLEI}
+
+
+def pairs(parts, is_there, is_hard=None):
+    hard = np.ones(len(is_there), bool) if is_hard is None else is_hard
+    return PresencePairs(parts, is_there, hard)
 
 
 def test_planted_weights_are_found_whatever_the_share_of_easy_pairs():
@@ -20,7 +35,7 @@ def test_planted_weights_are_found_whatever_the_share_of_easy_pairs():
     parts = rng.normal(size=(6000, 2))
     is_there = rng.random(6000) < expit(1.5 * parts[:, 0] + 0.5 * parts[:, 1] - 1)
     for share in (0.5, 0.1):
-        found = fit_presence(parts, is_there, rng.random(6000) < share)
+        found = fit_presence(pairs(parts, is_there, rng.random(6000) < share))
         assert found.score == pytest.approx(1.5, abs=0.25)
         assert found.mask == pytest.approx(0.5, abs=0.25)
         assert found.offset == pytest.approx(-1, abs=0.25)
@@ -30,14 +45,14 @@ def test_evidence_against_what_is_there_has_no_weight():
     rng = np.random.default_rng(2)
     score = rng.normal(size=1000)
     parts = np.stack([score, -score], axis=1)
-    found = fit_presence(parts, rng.random(1000) < expit(2 * score), np.ones(1000, bool))
+    found = fit_presence(pairs(parts, rng.random(1000) < expit(2 * score)))
     assert found.mask == 0.0
 
 
 def test_too_few_pairs_weigh_nothing():
     is_there = np.arange(200) < MIN_PAIRS - 1
-    assert fit_presence(np.zeros((200, 2)), is_there, np.ones(200, bool)) is None
-    assert fit_presence(np.zeros((200, 2)), ~is_there, np.ones(200, bool)) is None
+    assert fit_presence(pairs(np.zeros((200, 2)), is_there)) is None
+    assert fit_presence(pairs(np.zeros((200, 2)), ~is_there)) is None
 
 
 def test_parts_make_the_presence_that_a_user_gets(tiny_checkpoint):
@@ -74,9 +89,11 @@ def test_pairs_are_hard_where_somebody_looked_or_the_nonsense_is_new(manifest):
     for seen, n_fields in ((None, 1), (np.ones((64, 64), bool), 2)):
         asked.clear()
         fields = {"own": [replace(field, seen=seen)] * n_fields}
-        parts, is_there, is_hard = presence_pairs(Listener(), fields)
-        pairs = dict(zip(asked, zip(is_there.tolist(), is_hard.tolist(), strict=True), strict=True))
-        assert len(parts) == len(asked)
+        found = presence_pairs(Listener(), fields)
+        assert len(found.parts) == len(asked)
+        told = (found.is_there, found.is_hard)
+        told = zip(*(flags.tolist() for flags in told), strict=True)
+        pairs = dict(zip(asked, told, strict=True))
         assert pairs["nucleus"] == pairs["epithelial"] == (True, True)
         assert pairs.get("fibroblast") == ((False, True) if seen is not None else None)
         assert "lymphocyte" not in pairs
@@ -84,4 +101,6 @@ def test_pairs_are_hard_where_somebody_looked_or_the_nonsense_is_new(manifest):
         new, known = ({w for w in words if w in pairs} for words in (NEVER_TRAINED, NONSENSE))
         assert len(new) == len(known) == 2 * n_fields
         assert {pairs[words] for words in new} == {(False, True)}
+        free = [words for words in pairs if words in FREE_NUCLEI]
+        assert {pairs[words] for words in free} == {(True, True)}
         assert {pairs[words] for words in known} == {(False, False)}

@@ -59,6 +59,20 @@ def test_recipes_of_the_shipped_weights_can_be_read(file, tmp_path, tiny_checkpo
     assert config.out.parent == tmp_path
 
 
+def test_the_chain_of_the_shipped_weights_has_each_start_before_it_is_needed():
+    lines = (RECIPES.parent / "Makefile").read_text().splitlines()
+    chain = [line.split("training/")[1] for line in lines if "train training/" in line]
+    assert sorted(chain) == sorted(file.name for file in RECIPES.glob("*.yaml"))
+    written: set[str] = set()
+    for name in chain:
+        recipe = yaml.safe_load((RECIPES / name).read_text())
+        keys = ("start", "text_from", "blend_with", "calibration_from")
+        needed = {recipe[key] for key in keys if key in recipe} - {"imagenet"}
+        assert needed <= written, name
+        written.add(recipe["out"])
+    assert {"compact", "compact-open"} <= written
+
+
 def test_nuclei_are_read_more_closely_than_tissue():
     config = TrainingConfig(version=1, data="a", out="b", nuclei_mpp=0.25)
     assert config.mpp_for(["tissue"]) == 0.5
