@@ -1,8 +1,9 @@
 """How much a few images of one's own teach: frozen sections, from weights that never saw one.
 
 `compact-open` is fine-tuned on the annotated nuclei of 2, 5 and 11 patients of CryoNuSeg, one image
-each, and asked for nuclei in 6 others. The peer is the same with the statistics of each batch in
-place of those that are kept, and the weights as they ship. `PATHEXPLAIN_STEPS` makes it shorter.
+each, and asked for nuclei in 6 others. The peers are the same with the statistics of each batch in
+place of those that are kept, the mean of new and old weights, and the weights as they ship.
+`PATHEXPLAIN_STEPS` makes it shorter.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from benchmarks._public_images import public_rows, write_rows
 
 COUNTS = (2, 5, 11)
 N_TEST, N_VALIDATION = 6, 2
+WAYS = (("kept", 1.0), ("kept", 0.5), ("batch", 1.0))
 
 
 def run() -> dict[str, Any]:
@@ -31,8 +33,8 @@ def run() -> dict[str, Any]:
         test = write_rows([row | {"split": "test"} for row in rows[:N_TEST]], place / "test.csv")
         before = _dice("compact-open", test)
         for count in COUNTS:
-            for statistics in ("kept", "batch") if count == COUNTS[1] else ("kept",):
-                name = f"{count} images, {statistics}"
+            for statistics, blend in WAYS if count == COUNTS[1] else WAYS[:1]:
+                name = f"{count} images, {statistics}, {blend:g} new"
                 chosen = rows[N_TEST : N_TEST + N_VALIDATION + count]
                 settings = fine_tuning(
                     write_rows(chosen, place / f"{count}.csv"),
@@ -40,6 +42,7 @@ def run() -> dict[str, Any]:
                     start="compact-open",
                     steps=steps,
                     statistics=statistics,
+                    blend=blend,
                     overlays_every=0,
                     validate_every=steps,
                 )

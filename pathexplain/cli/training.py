@@ -35,7 +35,7 @@ def train(config: Path, /) -> int:
     return _run(config)
 
 
-def finetune(
+def finetune(  # noqa: PLR0913  options of a command
     data: Path,
     /,
     *,
@@ -43,6 +43,7 @@ def finetune(
     steps: int = 200,
     start: str = "compact",
     freeze: Literal["none", "encoder"] = "none",
+    blend: float | None = None,
     patience: int | None = None,
     batch_size: int | None = None,
     seed: int = 0,
@@ -62,6 +63,9 @@ def finetune(
         Weights that ship, by name, or a checkpoint folder.
     freeze
         "encoder" leaves the image encoder as it is: faster, and safer with few images.
+    blend
+        Share of the new weights in the mean of these and those of the start, up to 1 (the default):
+        0.5 keeps more of what the start knew, for categories that it knows already.
     patience
         Stop after so many validations without a better Dice, and keep the best weights.
     batch_size
@@ -71,7 +75,12 @@ def finetune(
     """
     from pathexplain.segmentor.training_config import fine_tuning
 
-    options: dict[str, Any] = {"freeze": freeze, "patience": patience, "batch_size": batch_size}
+    options: dict[str, Any] = {
+        "freeze": freeze,
+        "blend": blend,
+        "patience": patience,
+        "batch_size": batch_size,
+    }
     return _run(fine_tuning(data, out, start=start, steps=steps, seed=seed, **options))
 
 

@@ -264,6 +264,7 @@ def test_data_that_teach_nothing_are_refused(own, tiny_checkpoint):
 def test_finetune_says_where_it_is_and_how_it_went(own, monkeypatch, capsys):
     def train(config: TrainingConfig, *, progress) -> Path:
         assert config.start.endswith("compact")
+        assert config.blend == 0.5
         progress(0, 12, {"dice_mean": 0.25})
         for step in range(1, 9):
             progress(step, 12, {"loss": 1.0})
@@ -271,7 +272,7 @@ def test_finetune_says_where_it_is_and_how_it_went(own, monkeypatch, capsys):
         return config.out
 
     monkeypatch.setattr("pathexplain.segmentor.training.train", train)
-    assert main(["finetune", str(own), "--out", "mine", "--steps", "12"]) == 0
+    assert main(["finetune", str(own), "--out", "mine", "--steps", "12", "--blend", "0.5"]) == 0
     shown = capsys.readouterr()
     assert shown.out == "mine\n"
     assert "5 steps of" in shown.err
