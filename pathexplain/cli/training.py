@@ -35,7 +35,7 @@ def train(config: Path, /) -> int:
     return _run(config)
 
 
-def finetune(  # noqa: PLR0913  options of a command
+def finetune(  # noqa: PLR0913 - one parameter an option
     data: Path,
     /,
     *,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -112,9 +111,9 @@ def draw_batch(  # noqa: PLR0913  one argument a choice
         field = fields[name][int(rng.integers(len(fields[name])))]
         is_close = close_share > 0 and _chance(rng, close_share)
         zoom = field.mpp / wide_mpp if is_wide and wide_mpp and not is_close else 1.0
-        stained = None
+        density_ratio = None
         if stain_share > 0 and _chance(rng, stain_share):
-            stained = _other_stain(field, fields, rng)
+            density_ratio = _other_stain(field, fields, rng)
         crop = _crop(
             field,
             words,
@@ -124,7 +123,7 @@ def draw_batch(  # noqa: PLR0913  one argument a choice
             zoom=zoom,
             pale_share=pale_share,
             free_share=free_share,
-            stained=stained,
+            density_ratio=density_ratio,
         )
         crops.append(crop)
     pixels, phrases, targets, presence, interior = zip(*crops, strict=True)
@@ -153,7 +152,7 @@ def _crop(  # noqa: PLR0913  one argument a choice
     zoom: float,
     pale_share: float,
     free_share: float,
-    stained: NDArray[np.float32] | None,
+    density_ratio: NDArray[np.float32] | None,
 ) -> tuple[
     NDArray[np.float32], list[str], NDArray[np.uint8], NDArray[np.float32], NDArray[np.uint8]
 ]:
@@ -184,8 +183,8 @@ def _crop(  # noqa: PLR0913  one argument a choice
         if is_pale is not None and name == "nucleus":
             plane = np.where(is_pale & (plane == IGNORE), 0, plane)
         targets.append(plane)
-    if stained is not None:
-        image = 256 * np.exp(np.log((image + 1) / 256) * stained[:, None, None]) - 1
+    if density_ratio is not None:
+        image = 256 * np.exp(np.log((image + 1) / 256) * density_ratio[:, None, None]) - 1
     pixels = _distort(image, rng) / np.float32(127.5) - 1
     return pixels, phrases, np.stack(targets), np.array(presence, np.float32), interior
 
@@ -210,7 +209,6 @@ def _other_stain(
     return np.asarray(ratio ** rng.uniform(), np.float32)
 
 
-@lru_cache(maxsize=4096)
 def _mean_density(field: Field) -> NDArray[np.float32]:
     """Mean optical density of red, green and blue where there is tissue, (3,)."""
     density = -np.log((field.image[::8, ::8].reshape(-1, 3).astype(np.float32) + 1) / 256)
